@@ -1,0 +1,88 @@
+# `make` says what there is to make. GNU make 3.81 (macOS) is enough.
+#
+#     make test PYTHON=python3.12    another interpreter: .venv is made anew with it, and stays so
+#     make test ARGS='-k layering'   arguments for pytest
+
+PYTHON ?=
+ARGS ?=
+
+# Tried in this order where PYTHON is empty and there is no .venv yet.
+PYTHONS := python3.13 python3.12 python3.11 python3
+VENV_PYTHON := .venv/bin/python
+# A hang costs one test and 120 s, not the whole run.
+RUN_PYTEST := $(VENV_PYTHON) -m pytest --timeout=120
+
+# One platform for each file of the host layer: what is not there cannot be wrong.
+PLATFORMS := linux $(if $(wildcard procman/host/macos.py),darwin) $(if $(wildcard procman/host/windows.py),win32)
+PYTHON_SOURCES := $(wildcard procman tests bench)
+TYPED_SOURCES := $(wildcard procman tests/fakes)
+
+# Build requirements are pinned too: pip reads the first name before version 25.3, the second from then on.
+INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# `ensurepip` is what Debian leaves out where python3-venv is not installed.
+IS_USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
+# Scripts in .venv hold its absolute path, so a folder that was moved needs a new one.
+DESCRIBE := import sys; print(sys.version.split()[0], sys.base_prefix, sys.argv[1])
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check bench clean FORCE
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1 /p' Makefile | while read -r name text; do \
+		printf 'make %-8s%s\n' "$$name" "$$text"; \
+	done
+
+up: .venv/installed ## install procman into .venv and run the example; Ctrl-C stops it
+	@.venv/bin/procman --file portwatch.toml up
+
+test: .venv/installed-dev ## run the tests; ARGS go to pytest
+	@$(RUN_PYTEST) $(ARGS)
+
+check: .venv/installed-dev ## formatting, lint, types on every platform, layers
+	$(VENV_PYTHON) -m ruff format --check $(PYTHON_SOURCES)
+	$(VENV_PYTHON) -m ruff check $(PYTHON_SOURCES)
+	set -e; for platform in $(PLATFORMS); do \
+		$(VENV_PYTHON) -m mypy --strict --platform "$$platform" $(TYPED_SOURCES); \
+	done
+	$(RUN_PYTEST) --quiet tests/unit/test_layering.py
+
+bench: .venv/installed ## measure; the figures go to the terminal
+	@$(VENV_PYTHON) -m bench $(ARGS)
+
+clean: ## stop the example and remove what make, the tests and npm have made
+	@if [ -x .venv/bin/procman ] && [ -d .procman ]; then .venv/bin/procman --file portwatch.toml down || true; fi
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf examples/*/node_modules examples/web/dist
+	find $(PYTHON_SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/installed: .venv/interpreter pyproject.toml constraints.txt
+	@echo 'installing procman into .venv'
+	@$(INSTALL) -e .
+	@touch $@
+
+.venv/installed-dev: .venv/interpreter pyproject.toml constraints.txt
+	@echo 'installing procman and the tools of its tests into .venv'
+	@$(INSTALL) -e '.[dev]'
+	@touch .venv/installed $@
+
+# Looked at in every run, written (and so newer than what depends on it) only when .venv is made anew.
+# A candidate is proven by running it: a pyenv shim is on PATH also for the versions that are not active.
+.venv/interpreter: FORCE
+	@made_with=$$(cat $@ 2>/dev/null); \
+	works_as=$$($(VENV_PYTHON) -c '$(DESCRIBE)' "$$PWD" 2>/dev/null); \
+	if [ -z '$(PYTHON)' ] && [ -n "$$works_as" ] && [ "$$made_with" = "$$works_as" ]; then exit 0; fi; \
+	for candidate in $(or $(PYTHON),$(PYTHONS)); do \
+		if "$$candidate" -c '$(IS_USABLE)' 2>/dev/null; then found=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo 'no Python that can make .venv among: $(or $(PYTHON),$(PYTHONS)); expected 3.11 or newer, with venv' >&2; \
+		echo >&2; \
+		echo 'hint: on Debian and Ubuntu `apt install python3 python3-venv`, or name one: `make PYTHON=/path/to/python3`' >&2; \
+		exit 1; \
+	fi; \
+	wanted=$$("$$found" -c '$(DESCRIBE)' "$$PWD"); \
+	if [ "$$wanted" = "$$made_with" ] && [ "$$wanted" = "$$works_as" ]; then exit 0; fi; \
+	echo "making .venv with Python $${wanted%% *}"; \
+	rm -rf .venv && "$$found" -m venv .venv && echo "$$wanted" > $@
