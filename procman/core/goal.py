@@ -1,0 +1,111 @@
+"""What a command waits for, and when it is known that it will not come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import assert_never
+
+from procman.core.config import AppConfig, Restart
+from procman.core.gate import meets
+from procman.core.machine import App, State
+from procman.core.order import start_order
+
+HOPELESS_ATTEMPTS = 3  # runs that failed one after the other until `up` reports that an app does not come up
+RESTS = frozenset({State.STOPPED, State.COMPLETED, State.FAILED})  # it stays so until somebody acts
+
+
+class Goal(Enum):
+    """What somebody waits for an app to be."""
+
+    UP = "up"  # running, or completed without an error; told early when it keeps failing
+    HEALTHY = "healthy"
+    STOPPED = "stopped"
+    COMPLETED = "completed"
+
+
+def reached(app: App, goal: Goal) -> bool | None:
+    """Return whether the app has reached `goal`; None while it still may."""
+    match goal:
+        case Goal.UP:
+            return _up(app)
+        case Goal.HEALTHY:
+            return True if app.state is State.RUNNING else _never(app, State.COMPLETED)
+        case Goal.STOPPED:
+            return True if app.state in RESTS else None
+        case Goal.COMPLETED:
+            if app.state is State.COMPLETED:
+                return app.last_exit is not None and app.last_exit.clean
+            return _never(app)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def progress(
+    names: Iterable[str], apps: Mapping[str, App], configs: Mapping[str, AppConfig], goal: Goal
+) -> dict[str, bool | None]:
+    """Return for each of `names` whether it has reached `goal`; an app that waits in vain has not.
+
+    What waits for a dependency that does not come up does not come up either.
+    """
+    dependencies = {name: [other for other, _ in config.depends_on] for name, config in configs.items()}
+    answers: dict[str, bool | None] = {}
+    for name in start_order(dependencies):  # so that a dependency is answered before what waits for it
+        app, config = apps.get(name), configs[name]
+        if app is None:  # disabled, or gone
+            answers[name] = goal is Goal.STOPPED
+            continue
+        answer = reached(app, goal)
+        if answer is None and goal is not Goal.STOPPED:
+            stuck = app.state is State.WAITING and _waits_in_vain(config, apps, answers)
+            answer = False if stuck or (goal is Goal.UP and _stays_unhealthy(app, config)) else None
+        answers[name] = answer
+    return {name: answers[name] if name in answers else _leaving(apps.get(name), goal) for name in names}
+
+
+def _waits_in_vain(config: AppConfig, apps: Mapping[str, App], answers: Mapping[str, bool | None]) -> bool:
+    """Return whether a dependency is not what is asked of it, and will not be until somebody acts."""
+    for name, condition in config.depends_on:
+        dependency = apps.get(name)
+        if dependency is None:
+            return True
+        hopeless = answers.get(name) is False or dependency.state in RESTS
+        if hopeless and not meets(dependency, condition):
+            return True
+    return False
+
+
+def _stays_unhealthy(app: App, config: AppConfig) -> bool:
+    """Return whether checks failed often enough for a restart that will not be made."""
+    lasting = app.state is State.UNHEALTHY and app.failures >= config.check.failures
+    return lasting and config.restart is Restart.NEVER
+
+
+def _leaving(app: App | None, goal: Goal) -> bool | None:
+    """Return what is reached by an app that has left the file: nothing but its end."""
+    if goal is not Goal.STOPPED:
+        return False
+    return True if app is None else reached(app, goal)
+
+
+def _never(app: App, *ends: State) -> bool | None:
+    """Return False for an app that stays as it is until somebody acts."""
+    return False if app.state in (State.FAILED, State.STOPPED, *ends) else None
+
+
+def _up(app: App) -> bool | None:
+    match app.state:
+        case State.RUNNING:
+            return True
+        case State.COMPLETED:
+            return app.last_exit is not None and app.last_exit.clean
+        case State.FAILED | State.STOPPED:
+            return False
+        case State.WAITING | State.UNHEALTHY:
+            return False if app.port_taken else None
+        case State.BACKOFF:
+            return False if app.attempts >= HOPELESS_ATTEMPTS else None
+        case State.PREPARING | State.STARTING | State.STOPPING:
+            return None
+        case _ as unreachable:
+            assert_never(unreachable)
