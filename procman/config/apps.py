@@ -1,0 +1,154 @@
+"""The tables of one app and of [defaults] to its `AppConfig`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from procman.config.commands import Filling, make_command
+from procman.config.positions import Path
+from procman.config.problems import Problem, Problems
+from procman.config.tables import WRONG, Values, build, merged
+from procman.core.config import AppConfig, Backoff, Check, CheckKind, Command, GiveUp, LogBudget
+from procman.core.fields import BACKOFF, CHECK, CHECK_KINDS, GIVE_UP, LOGS
+from procman.core.values import Bad
+
+_KIND_KEYS = (*CHECK_KINDS, "status", "headers")  # what goes with the kind of a check, and away with it
+# Keys whose parsed value is that of the attribute with their name.
+_PLAIN = ["port", "host", "check_interval", "start_timeout", "restart", "stop_signal", "stop_timeout"]
+_PLAIN += ["inherit_env", "autostart", "enabled", "tags"]
+_ONE_KIND = "keep one of them; a script in `exec` can ask for several things"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the file says about one app."""
+
+    name: str
+    own: Mapping[str, Any]  # parsed values of its own table
+    inherited: Mapping[str, Any]  # of [defaults]
+    manager: Mapping[str, Any]  # of [manager], under the keys of an app
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - of any field
+        """Return the value in force of a key that is no table; `WRONG` if it has a problem."""
+        for layer in (self.own, self.inherited, self.manager):
+            if key in layer:
+                return layer[key]
+        return default
+
+    def table(self, key: str) -> Values:
+        """Return the values of a table, of all layers."""
+        return merged(*(layer.get(key, {}) for layer in (self.manager, self.inherited, self.own)))
+
+    def path(self, *keys: str | int) -> Path:
+        """Return where in the file a value comes from: the app's own table, or [defaults]."""
+        own = ("apps", self.name, *keys)
+        layer: Any = self.own
+        for key in keys:
+            if not isinstance(layer, Mapping) or key not in layer:
+                return own if keys[0] not in self.inherited else ("defaults", *keys)
+            layer = layer[key]
+        return own
+
+
+def build_app(declared: Declared, folder: str, problems: Problems) -> AppConfig | None:
+    """Return the app, or None if the file has problems; those of the app are noted.
+
+    The conditions of `depends_on` are not resolved yet: they need the other apps.
+
+    Args:
+        declared: what the file says.
+        folder: the absolute path of the folder of the file.
+        problems: takes what is wrong.
+    """
+    filling = Filling(declared.name, declared.get("port"))
+    command = _command(declared, filling, problems)
+    check = _check(declared, filling, problems)
+    prepare = _made(declared, ("prepare",), declared.get("prepare"), filling, problems)
+    if problems or command is None:  # of any app: there will be no configuration
+        return None
+    cwd = _path(folder, declared.get("cwd", "."))
+    rest = {key: declared.get(key) for key in _PLAIN if declared.get(key) is not None}
+    return AppConfig(
+        declared.name,
+        command,
+        cwd=cwd,
+        check=check,
+        prepare=prepare,
+        backoff=build(Backoff, BACKOFF, declared.table("backoff")),
+        give_up=build(GiveUp, GIVE_UP, declared.table("give_up")),
+        logs=build(LogBudget, LOGS, declared.table("logs")),
+        env=tuple({**dict(declared.inherited.get("env", ())), **dict(declared.own.get("env", ()))}.items()),
+        env_file=tuple(_path(cwd, name) for name in declared.get("env_file", ())),
+        prepare_inputs=tuple(_path(cwd, name) for name in declared.get("prepare_inputs", ())),
+        **rest,
+    )
+
+
+def _path(folder: str, written: str) -> str:
+    return os.path.normpath(os.path.join(folder, os.path.expanduser(written)))
+
+
+def _command(declared: Declared, filling: Filling, problems: Problems) -> Command | None:
+    path: Path = ("apps", declared.name)
+    if declared.get("command") is None:
+        problems.add(Problem(path, "`command` is missing", 'say what to run: `command = "npm run dev"`'))
+        return None
+    if declared.own.get("shell") and isinstance(declared.own.get("command"), tuple):
+        hint = "write `command` as one string, or leave `shell` out: the words of an array need no shell"
+        problems.add(Problem((*path, "shell"), "no shell runs an array", hint, key=True))
+    return _made(declared, ("command",), declared.get("command"), filling, problems)
+
+
+def _made(
+    declared: Declared,
+    keys: tuple[str, ...],
+    written: Any,  # noqa: ANN401 - what `kinds.command` returns
+    filling: Filling,
+    problems: Problems,
+) -> Command | None:
+    """Return the command that is written under `keys`, or None: there is none, or it is wrong."""
+    if written is None or written is WRONG:
+        return None
+    try:
+        return make_command(written, filling, shell=bool(declared.get("shell")))
+    except Bad as bad:
+        problems.add_bad(declared.path(*keys), bad)
+        return None
+
+
+def _check(declared: Declared, filling: Filling, problems: Problems) -> Check:
+    own: Values = dict(declared.own.get("check", {}))
+    inherited: Values = dict(declared.inherited.get("check", {}))
+    own_kinds = [key for key in CHECK_KINDS if key in own]
+    inherited_kinds = [key for key in CHECK_KINDS if key in inherited]
+    # A check of the port that comes from [defaults] is meant for the apps that have a port.
+    unfit = declared.get("port") is None and inherited_kinds in (["tcp"], ["http"])
+    if unfit or (own_kinds and own_kinds != inherited_kinds):
+        inherited = {key: value for key, value in inherited.items() if key not in _KIND_KEYS}
+    values = {**inherited, **own}
+    found = [key for key in CHECK_KINDS if key in values]
+    if len(found) > 1:
+        message = f"expected one kind of check, got {' and '.join(f'`{key}`' for key in found)}"
+        problems.add(Problem(declared.path("check", found[1]), message, _ONE_KIND, key=True))
+        return Check()
+    kind = found[0] if found else "none" if declared.get("port") is None else "tcp"
+    _check_fits(declared, kind, values, problems)
+    if kind == "exec":
+        values["exec"] = _made(declared, ("check", "exec"), values["exec"], filling, problems)
+    values.pop("tcp", None)
+    return build(Check, CHECK, values | {"tcp": CheckKind(kind)})
+
+
+def _check_fits(declared: Declared, kind: str, values: Values, problems: Problems) -> None:
+    """Note what a check of this kind cannot have, or cannot do without."""
+    if kind in ("tcp", "http") and declared.get("port") is None:
+        message = f"`{declared.name}` has no port to check"
+        problems.add(Problem(declared.path("check", kind), message, "add `port = …` to the app"))
+    for key in ("status", "headers"):
+        if key in values and kind != "http":
+            message = f"only an `http` check has {key}"
+            hint = 'add the path to ask for: `http = "/health"`' if kind == "tcp" else None
+            problems.add(Problem(declared.path("check", key), message, hint, key=True))

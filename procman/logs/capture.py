@@ -1,0 +1,320 @@
+"""Captures what one app prints: from the pipes of its present run into its log, whatever happens to either.
+
+The app comes first: its pipes are emptied also while the log can't be written. What is lost then is counted,
+`problem` says so at once, and a line in the log says so later.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from procman.core.config import LogBudget
+from procman.host import fifo
+from procman.logs.segments import Stream
+from procman.logs.store import NotWritten, Store
+from procman.logs.watch import LineWatch
+
+MOST_AT_A_TIME = 1 << 20  # bytes moved per call, so that one chatty app can't keep the others waiting
+READ_AT_A_TIME = 1 << 16
+RETRY_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStreams:
+    """The descriptors that a child gets as its stdin, stdout and stderr; blocking, and closed on exec."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What one look at a pipe did.
+
+    An app that writes line by line can be looked at 80,000 times a second. Who waits a millisecond before the
+    next look whenever `count` was small moves the same bytes with a fifth of the CPU time.
+    """
+
+    count: int  # bytes taken out of the pipe
+    ended: bool = False  # every writer has closed it: there is no use in waiting for more
+
+
+class Capture:
+    """The output of one app, run after run; owned by the thread of the event loop. Nothing here waits.
+
+    `begin` and `adopt` may raise OSError, for a run without pipes can't be. Nothing else ever does.
+    """
+
+    def __init__(
+        self,
+        folder_logs: Path,
+        folder_run: Path,
+        app: str,
+        budget: LogBudget,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare to capture; no file is touched yet.
+
+        Args:
+            folder_logs: of all logs; the app's own folder in it is made when the first run begins.
+            folder_run: of the pipes; it must be there when a run begins.
+            app: name of the app.
+            budget: how much of its output is kept.
+            wall: seconds since the epoch, for the times of lines.
+            monotonic: seconds, for when to try again.
+        """
+        self._folder = folder_logs / app
+        self._folder_run = folder_run
+        self._app = app
+        self._budget = budget
+        self._wall = wall
+        self._monotonic = monotonic
+        self._store: Store | None = None
+        self._failure: OSError | None = None
+        self._retry_at = 0.0
+        self._lost = [0, 0]  # bytes per stream, since the log could be written
+        self._run = 0
+        self._fifos: fifo.RunFifos | None = None
+        self._child: ChildStreams | None = None
+        self._pipes: dict[int, Stream] = {}
+        self._watch: LineWatch | None = None
+        self._on_match: Callable[[str], None] = lambda line: None
+
+    # a run
+
+    def begin(self, generation: int) -> ChildStreams:
+        """Make the pipes of a new run and return the child's ends, to be given back with `release`.
+
+        Args:
+            generation: of the run; greater than that of any run in the log (`segments.last_run`), or readers
+                can't tell the runs apart.
+
+        Raises:
+            OSError: a pipe could not be made; nothing is left of the others.
+        """
+        fifos = fifo.RunFifos.of(self._folder_run, self._app, generation)
+        fifos.create()
+        opened: list[int] = []
+        try:
+            opened.extend(map(fifo.open_for_child, (fifos.stdin, fifos.stdout, fifos.stderr)))
+            self._open_pipes(fifos)
+        except OSError:
+            for descriptor in opened:
+                os.close(descriptor)
+            fifos.remove()
+            raise
+        self._child = ChildStreams(*opened)
+        self._start(generation)
+        return self._child
+
+    def release(self) -> None:
+        """Close the child's ends in this process: after the spawn, whether it succeeded or not."""
+        if self._child is not None:
+            for descriptor in (self._child.stdin, self._child.stdout, self._child.stderr):
+                os.close(descriptor)
+            self._child = None
+
+    def adopt(self, generation: int) -> None:
+        """Go on with a run whose former manager is gone, from the first byte which that has not stored.
+
+        Raises:
+            OSError: the pipes have lost their names. The run's output can't be read: end the run.
+        """
+        self._open_pipes(fifo.RunFifos.of(self._folder_run, self._app, generation))
+        self._start(generation)
+
+    def end(self) -> None:
+        """Store what is left and let go of the run, if there is one: its tree is proven gone."""
+        self.drain()
+        if self._store is not None:
+            try:
+                self._store.end_lines()
+            except OSError as error:
+                self._fail(error)
+        if self._fifos is not None:
+            self._fifos.remove()
+        self._close_pipes()
+
+    def close(self) -> None:
+        """Close everything here and leave the run as it is, for another manager to adopt."""
+        self._close_pipes()
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    # output
+
+    def readable_descriptors(self) -> tuple[int, ...]:
+        """Return what to wait on: the pipes of stdout and stderr, none without a run."""
+        return tuple(self._pipes)
+
+    def on_readable(self, descriptor: int) -> Moved:
+        """Store what waits in a pipe, at most 1 MiB of it; one that was closed has ended."""
+        stream = self._pipes.get(descriptor)
+        if stream is None:
+            return Moved(0, ended=True)
+        self.mend()
+        if self._store is not None:
+            try:
+                count = self._store.take(descriptor, stream, MOST_AT_A_TIME)
+            except OSError as error:
+                if isinstance(error, NotWritten):
+                    self._lost[stream] += error.lost
+                self._fail(error)
+            else:
+                self._show_newest(stream, count or 0)
+                return Moved(count or 0, ended=count == 0)
+        return self._discard(descriptor, stream)
+
+    def drain(self) -> None:
+        """Store all that is in the pipes now; to be done before the exit of the run's leader is reported."""
+        for descriptor in self.readable_descriptors():
+            left = fifo.waiting(descriptor)
+            while left > 0 and (count := self.on_readable(descriptor).count):
+                left -= count
+
+    def watch(self, pattern: str, callback: Callable[[str], None]) -> None:
+        """Call `callback` once, with the first line from now on in which `pattern` is found.
+
+        Colours and control characters are not part of the line then. Of a line over 64 KiB only its beginning
+        is looked at. Another watch replaces this one, the run's end ends it.
+
+        Raises:
+            re.error: `pattern` is no regular expression.
+        """
+        self._watch, self._on_match = LineWatch(re.compile(pattern)), callback
+
+    def unwatch(self) -> None:
+        """End the watch."""
+        self._watch = None
+
+    # the log
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps output from being stored, in a sentence for `status`; None while all is well."""
+        if self._failure is None:
+            return None
+        lost = f"{_amounts(self._lost)} lost so far" if any(self._lost) else "nothing lost so far"
+        reason = _reason(self._failure)
+        return f"the output of `{self._app}` can't be stored in `{self._folder}`: {reason}; {lost}"
+
+    def set_budget(self, budget: LogBudget) -> None:
+        """Keep to another budget from now on."""
+        self._budget = budget
+        if self._store is not None:
+            try:
+                self._store.set_budget(budget)
+            except OSError as error:
+                self._fail(error)
+
+    def mend(self) -> None:
+        """Try again to open a log that could not be written, at most once a second.
+
+        Every look at a pipe does it too; call it on a timer while there is a `problem`, so that this goes
+        away without waiting for the app to print something.
+        """
+        if self._store is not None or self._run == 0 or self._monotonic() < self._retry_at:
+            return
+        store = None
+        try:
+            store = Store(self._folder, self._budget, self._wall)
+            store.begin(self._run)
+            if self._failure is not None and any(self._lost):
+                store.end_lines()
+                store.note(f"procman: {_amounts(self._lost)} lost here: {_reason(self._failure)}")
+        except OSError as error:
+            if store is not None:
+                store.close()
+            self._fail(error)
+        else:
+            self._store = store
+            self._failure = None
+            self._lost = [0, 0]
+
+    def _start(self, generation: int) -> None:
+        """Let what is stored from now on belong to this run."""
+        self._run = generation
+        self._retry_at = 0.0
+        if self._store is not None:
+            try:
+                self._store.begin(generation)
+            except OSError as error:
+                self._fail(error)
+        self.mend()
+
+    def _fail(self, error: OSError) -> None:
+        """Do without the log for a while."""
+        self._failure = error
+        self._retry_at = self._monotonic() + RETRY_EVERY_S
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _discard(self, descriptor: int, stream: Stream) -> Moved:
+        """Empty a pipe that would block the app, and count what is lost by it."""
+        count = 0
+        while count < MOST_AT_A_TIME:
+            try:
+                data = os.read(descriptor, READ_AT_A_TIME)
+            except BlockingIOError:
+                break
+            if not data:
+                return Moved(count, ended=True)
+            count += len(data)
+            self._lost[stream] += len(data)
+            self._show(stream, data)
+        return Moved(count)
+
+    def _show_newest(self, stream: Stream, count: int) -> None:
+        """Let the watch see what was stored just now."""
+        if count and self._watch is not None and self._store is not None:
+            try:
+                data = self._store.newest(count)
+            except OSError as error:
+                self._fail(error)
+            else:
+                self._show(stream, data)
+
+    def _show(self, stream: Stream, data: bytes) -> None:
+        if self._watch is not None and (line := self._watch.feed(stream, data)) is not None:
+            self._watch = None  # before the call, which may set another
+            self._on_match(line)
+
+    # pipes
+
+    def _open_pipes(self, fifos: fifo.RunFifos) -> None:
+        """Read from these pipes from now on, or from none if one can't be opened."""
+        self._close_pipes()
+        try:
+            for path, stream in ((fifos.stdout, Stream.OUT), (fifos.stderr, Stream.ERR)):
+                self._pipes[fifo.open_for_manager(path)] = stream
+        except OSError:
+            self._close_pipes()
+            raise
+        self._fifos = fifos
+
+    def _close_pipes(self) -> None:
+        self.release()
+        for descriptor in self._pipes:
+            os.close(descriptor)
+        self._pipes = {}
+        self._fifos = None
+        self._watch = None
+
+
+def _amounts(lost: list[int]) -> str:
+    """Return how much of each stream was lost, in words."""
+    named = zip(lost, ("stdout", "stderr"), strict=True)
+    return " and ".join(f"{count:,} bytes of {name}" for count, name in named if count)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,269 @@
+"""Following logs over whatever happens to them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from procman.core.config import LogBudget
+from procman.logs import follow
+from procman.logs.read import Follower, Stream, last_lines, lines, merge, previous_run
+from procman.logs.segments import Segment
+from procman.logs.store import Store
+
+PATIENCE_S = 10.0
+
+
+class App:
+    """An app that prints straight into a store."""
+
+    def __init__(self, folder: Path, name: str, budget: LogBudget | None = None) -> None:
+        self.now = 100.0
+        self.reading, self.writing = os.pipe()
+        os.set_blocking(self.reading, False)
+        self.folder, self.budget = folder / name, budget or LogBudget()
+        self.store = Store(self.folder, self.budget, lambda: self.now)
+        self.store.begin(1)
+
+    def print(self, text: bytes, stream: Stream = Stream.OUT, at: float | None = None) -> None:
+        """Print, and have it stored."""
+        self.now = self.now + 1 if at is None else at
+        os.write(self.writing, text)
+        left = len(text)
+        while left:
+            left -= self.store.take(self.reading, stream, 1 << 20) or 0
+
+    def new_manager(self) -> None:
+        """Have another store go on."""
+        self.store.close()
+        self.store = Store(self.folder, self.budget, lambda: self.now)
+
+    def close(self) -> None:
+        """Leave nothing open."""
+        self.store.close()
+        os.close(self.reading)
+        os.close(self.writing)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[App]:
+    """An app with a log."""
+    with contextlib.closing(App(tmp_path, "web")) as app:
+        yield app
+
+
+def texts(follower: Follower) -> list[bytes]:
+    """Return what one look finds."""
+    return [line.text for line in follower.look()]
+
+
+def test_several_apps_are_followed_by_time(tmp_path: Path, web: App) -> None:
+    with contextlib.closing(App(tmp_path, "api")) as api, contextlib.closing(Follower(tmp_path)) as follower:
+        web.print(b"first\n", at=1.0)
+        web.print(b"third\n", at=3.0)
+        api.print(b"second\n", at=2.0)
+        found = list(follower.look())
+        merged = list(merge([lines(tmp_path, "web"), lines(tmp_path, "api")]))
+
+    assert [(line.app, line.text) for line in found] == [
+        ("web", b"first"),
+        ("api", b"second"),
+        ("web", b"third"),
+    ]
+    assert merged == found
+
+
+def test_following_begins_with_the_last_lines_and_neither_skips_nor_repeats(tmp_path: Path, web: App) -> None:
+    web.print(b"one\ntwo\nthree\nfo")
+    with contextlib.closing(Follower(tmp_path, ["web"], last=2)) as follower:
+        before = texts(follower)
+        web.print(b"ur\nfive\n")
+        after = texts(follower)
+
+    assert (before, after) == ([b"two", b"three"], [b"four", b"five"])
+
+
+def test_following_from_now_on_still_gives_the_whole_of_a_line_that_has_begun(
+    tmp_path: Path, web: App
+) -> None:
+    web.print(b"old\nbeg")
+    with contextlib.closing(Follower(tmp_path, ["web"], last=0)) as follower:
+        web.print(b"un\n")
+        assert texts(follower) == [b"begun"]
+
+
+def test_everything_kept_may_come_first(tmp_path: Path, web: App) -> None:
+    web.print(b"one\ntwo\n")
+    with contextlib.closing(Follower(tmp_path, ["web"], last=None)) as follower:
+        assert texts(follower) == [b"one", b"two"]
+
+
+def test_one_stream_may_be_followed(tmp_path: Path, web: App) -> None:
+    with contextlib.closing(Follower(tmp_path, ["web"], stream=Stream.ERR)) as follower:
+        web.print(b"out\n")
+        web.print(b"err\n", Stream.ERR)
+        assert texts(follower) == [b"err"]
+
+
+def test_rotations_restarts_and_other_managers_are_followed(tmp_path: Path) -> None:
+    with (
+        contextlib.closing(App(tmp_path, "web", LogBudget(512, 2))) as web,
+        contextlib.closing(Follower(tmp_path)) as follower,
+    ):
+        found, printed = [], []
+        for number in range(200):
+            text = b"line %d" % number
+            printed.append(text)
+            web.print(text + b"\n")
+            if number % 50 == 49:
+                web.new_manager()
+                web.store.begin(number)
+            if number % 7 == 6:
+                found += texts(follower)
+        found += texts(follower)
+
+    assert found == printed
+
+
+def test_a_reader_that_is_too_slow_is_told_how_many_files_it_missed(tmp_path: Path) -> None:
+    with (
+        contextlib.closing(App(tmp_path, "web", LogBudget(512, 1))) as web,
+        contextlib.closing(Follower(tmp_path)) as follower,
+    ):
+        web.print(b"seen\n")
+        texts(follower)
+        for number in range(200):
+            web.print(b"line %d\n" % number)
+        found = list(follower.look())
+
+    notices = [(number, line) for number, line in enumerate(found) if line.stream is Stream.MANAGER]
+    assert len(notices) == 1
+    number, notice = notices[0]
+    assert notice.text.startswith(b"procman: ")
+    assert b" files of this log went by rotation" in notice.text
+    before = [int(line.text.split()[1]) for line in found[:number]]
+    after = [int(line.text.split()[1]) for line in found[number + 1 :] if not line.continues]
+    assert before == list(range(len(before)))
+    assert after == list(range(after[0], 200))
+
+
+def test_a_folder_that_is_deleted_and_made_anew_is_followed(tmp_path: Path, web: App) -> None:
+    with contextlib.closing(Follower(tmp_path)) as follower:
+        web.print(b"one\n")
+        first = texts(follower)
+        shutil.rmtree(tmp_path / "web")
+        between = texts(follower)
+        web.new_manager()
+        web.print(b"two\n")
+        second = texts(follower)
+
+    assert (first, between, second) == ([b"one"], [], [b"two"])
+
+
+def test_an_app_that_comes_later_is_followed_from_its_beginning(tmp_path: Path) -> None:
+    with contextlib.closing(Follower(tmp_path / "logs")) as follower:
+        nothing = texts(follower)
+        with contextlib.closing(App(tmp_path / "logs", "web")) as web:
+            web.print(b"one\n")
+            assert (nothing, texts(follower)) == ([], [b"one"])
+
+
+@pytest.mark.parametrize("notices", [True, False], ids=["with notices", "without notices"])
+def test_an_iteration_is_woken_by_new_lines_and_ends_when_told(
+    tmp_path: Path, notices: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not notices:
+        monkeypatch.setattr(follow, "_observe", lambda folder, wake: None)
+        monkeypatch.setattr(follow, "LOOK_EVERY_S", 0.01)
+    else:
+        monkeypatch.setattr(follow, "LOOK_EVERY_S", 2 * PATIENCE_S)
+        monkeypatch.setattr(follow, "BUSY_S", 0.0)
+    follower = Follower(tmp_path)
+    found: list[bytes] = []
+    arrived = threading.Semaphore(0)
+
+    def collect() -> None:
+        for line in follower:
+            found.append(line.text)
+            arrived.release()
+
+    thread = threading.Thread(target=collect)
+    thread.start()
+    with contextlib.closing(App(tmp_path, "web")) as web:
+        for number in range(3):
+            web.print(b"line %d\n" % number)
+            assert arrived.acquire(timeout=PATIENCE_S)
+        begin = time.monotonic()
+        follower.stop()
+        thread.join(PATIENCE_S)
+
+    assert not thread.is_alive()
+    assert time.monotonic() - begin < PATIENCE_S
+    assert found == [b"line 0", b"line 1", b"line 2"]
+
+
+def test_a_log_that_is_not_there_has_no_lines(tmp_path: Path) -> None:
+    assert list(lines(tmp_path / "nowhere", "web")) == []
+    assert list(last_lines(tmp_path, "web", 5)) == []
+    assert list(last_lines(tmp_path, "web", 0)) == []
+    assert previous_run(tmp_path, "web") is None
+
+
+def test_the_previous_run_is_the_one_before_the_newest(tmp_path: Path, web: App) -> None:
+    web.print(b"one\n")
+    only = previous_run(tmp_path, "web")
+    web.store.begin(5)
+    web.print(b"five\n")
+    web.store.begin(6)
+    web.print(b"six\n")
+
+    assert only is None
+    assert previous_run(tmp_path, "web") == 5
+    assert [line.text for line in lines(tmp_path, "web", run=5)] == [b"five"]
+    assert [line.text for line in last_lines(tmp_path, "web", 9, run=5)] == [b"five"]
+
+
+def test_a_text_without_its_index_is_still_read(tmp_path: Path) -> None:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "000001.log").write_bytes(b"one\ntwo\nthree")
+
+    assert [line.text for line in lines(tmp_path, "web")] == [b"one", b"two", b"three"]
+    assert [line.text for line in last_lines(tmp_path, "web", 2)] == [b"two", b"three"]
+
+
+def test_a_damaged_index_costs_attribution_and_no_line(tmp_path: Path, web: App) -> None:
+    web.print(b"one\n")
+    web.print(b"two\n", Stream.ERR)
+    with (tmp_path / "web" / "000001.index").open("r+b") as index:
+        index.write(b"\xff" * 24)
+
+    assert {line.text for line in lines(tmp_path, "web")} == {b"one", b"two"}
+
+
+def test_nothing_is_read_of_what_is_older_than_what_is_asked_for(
+    tmp_path: Path, web: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(400):
+        web.print(b"%05d" % number + b"x" * 10_000 + b"\n", Stream(number % 2))
+    read, real = [], Segment.read
+
+    def counting(self: Segment, start: int, end: int) -> bytes:
+        read.append(end - start)
+        return real(self, start, end)
+
+    monkeypatch.setattr(Segment, "read", counting)
+    last = [line.text[:5] for line in last_lines(tmp_path, "web", 3)]
+    for_last = sum(read)
+    read.clear()
+    since = [line.text[:5] for line in lines(tmp_path, "web", since=web.now - 2)]
+
+    assert last == since == [b"00397", b"00398", b"00399"]
+    assert for_last < 10 * 10_006
+    assert sum(read) < 4 * 10_006
