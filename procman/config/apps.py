@@ -81,7 +81,7 @@ def build_app(declared: Declared, folder: str, problems: Problems) -> AppConfig 
         give_up=build(GiveUp, GIVE_UP, declared.table("give_up")),
         logs=build(LogBudget, LOGS, declared.table("logs")),
         env=tuple({**dict(declared.inherited.get("env", ())), **dict(declared.own.get("env", ()))}.items()),
-        env_file=tuple(_path(cwd, name) for name in declared.get("env_file", ())),
+        env_file=tuple(_path_in(cwd, folder, name) for name in declared.get("env_file", ())),
         prepare_inputs=tuple(_path(cwd, name) for name in declared.get("prepare_inputs", ())),
         **rest,
     )
@@ -89,6 +89,15 @@ def build_app(declared: Declared, folder: str, problems: Problems) -> AppConfig 
 
 def _path(folder: str, written: str) -> str:
     return os.path.normpath(os.path.join(folder, os.path.expanduser(written)))
+
+
+def _path_in(cwd: str, folder: str, written: str) -> str:
+    """Return the path as seen from `cwd`; as seen from the file's folder if only that is there.
+
+    An npm app keeps its `.env` beside its `package.json`, a project one for all beside the file.
+    """
+    near, far = _path(cwd, written), _path(folder, written)
+    return far if os.path.exists(far) and not os.path.exists(near) else near
 
 
 def _command(declared: Declared, filling: Filling, problems: Problems) -> Command | None:

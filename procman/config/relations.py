@@ -28,13 +28,25 @@ def check_relations(apps: Mapping[str, Declared], problems: Problems) -> None:
 def resolve_conditions(
     apps: Mapping[str, AppConfig], declared: Mapping[str, Declared]
 ) -> dict[str, AppConfig]:
-    """Return the apps with their dependencies; without a condition they wait for health, if it is checked."""
+    """Return the apps with their dependencies; without a condition they wait for health, if it is checked.
+
+    An app that another waits for to be completed is not restarted after an exit without an error, unless its
+    own `restart` says otherwise: else nobody could ever wait for it.
+    """
+    awaited = {
+        name
+        for app in declared.values()
+        for name, condition in _waits(app)
+        if condition is Condition.COMPLETED and name in apps
+    }
 
     def usual(name: str) -> Condition:
         return Condition.STARTED if apps[name].check.kind is CheckKind.NONE else Condition.HEALTHY
 
     def resolved(app: AppConfig) -> AppConfig:
         waits = _waits(declared[app.name])
+        if app.name in awaited and declared[app.name].get("restart") is None:
+            app = replace(app, restart=Restart.ON_FAILURE)
         return replace(app, depends_on=tuple((name, said or usual(name)) for name, said in waits))
 
     return {name: resolved(app) for name, app in apps.items()}
@@ -74,8 +86,8 @@ def _dependency_problem(
         return f"no app is called `{name}`", f"did you mean `{close}`?" if close else known
     if name not in enabled and app.name in enabled:
         return f"`{name}` is not enabled", f"enable `{name}`, or take it out here"
-    if condition is Condition.COMPLETED and apps[name].get("restart", Restart.ALWAYS) is Restart.ALWAYS:
-        hint = f'set `restart = "on-failure"` or `"never"` for `{name}`'
+    if condition is Condition.COMPLETED and apps[name].get("restart") is Restart.ALWAYS:
+        hint = f'set `restart = "on-failure"` or `"never"` for `{name}`, or leave it out'
         return f'`{name}` never completes: its `restart` is "always"', hint
     return None
 

@@ -234,6 +234,42 @@ def test_a_dependency_is_waited_for_until_it_is_healthy_if_that_is_checked(read:
     assert dict(config.apps["api"].depends_on) == {"worker": healthy, "migrate": completed, "api2": started}
 
 
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("", Restart.ON_FAILURE),
+        ('restart = "never"', Restart.NEVER),
+        ('restart = "on-failure"', Restart.ON_FAILURE),
+    ],
+)
+def test_an_app_that_is_waited_for_to_be_completed_can_complete(
+    read: Reader, said: str, means: Restart
+) -> None:
+    config = read.config(f"""
+        [apps.api]
+        command = "x"
+        depends_on = {{ migrate = "completed" }}
+        [apps.migrate]
+        command = "x"
+        {said}
+    """)
+
+    assert config.apps["migrate"].restart is means
+    assert config.apps["api"].restart is Restart.ALWAYS
+
+
+def test_an_env_file_is_looked_for_beside_the_app_and_else_beside_the_file(read: Reader) -> None:
+    (read.folder / "api").mkdir()
+    text = '[apps.api]\ncommand = "x"\ncwd = "api"\nenv_file = ".env"\n'
+    near, far = str(read.folder / "api" / ".env"), str(read.folder / ".env")
+
+    assert read.config(text).apps["api"].env_file == (near,), "where an error says it should be"
+    Path(far).touch()
+    assert read.config(text).apps["api"].env_file == (far,)
+    Path(near).touch()
+    assert read.config(text).apps["api"].env_file == (near,)
+
+
 def test_a_disabled_app_is_kept_but_in_nobodys_way(read: Reader) -> None:
     config = read.config("""
         [apps.web]

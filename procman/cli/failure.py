@@ -1,0 +1,48 @@
+"""A command that can't do what it was asked for, and how that is said."""
+
+from __future__ import annotations
+
+import os
+
+from procman.cli import exits, talk
+
+
+class Failure(Exception):
+    """Ends a command with a message, a hint and an exit code."""
+
+    def __init__(self, code: int, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+    def tell(self) -> int:
+        """Say it, and return the exit code."""
+        talk.fail(self.message, self.hint)
+        return self.code
+
+
+class FileFailure(Failure):
+    """Ends a command because of the project's file; the message has its places, lines and hints."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(exits.USAGE, message)
+
+    def tell(self) -> int:
+        """Show it as it is, and return the exit code."""
+        talk.fail_as_is(self.message)
+        return self.code
+
+
+def shown(path: str) -> str:
+    """Return how to name a file to its user: relative if it lies in the current folder."""
+    try:
+        relative = os.path.relpath(path)
+    except OSError:  # the current folder was deleted
+        return path
+    return path if relative.startswith(os.pardir) else relative
+
+
+def not_running(file: str) -> Failure:
+    """Return the failure of a command that needs a manager where none runs."""
+    return Failure(exits.NOT_RUNNING, f"no manager runs for `{shown(file)}`", "`procman up` starts it")

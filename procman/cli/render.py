@@ -1,0 +1,171 @@
+"""What commands print, as text: pure functions of what the manager has answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from procman.cli.talk import BOLD, DIM, GREEN, RED, YELLOW, paint
+
+HEADINGS = ("APP", "STATE", "PORT", "PID", "UPTIME", "RESTARTS", "LAST EVENT")
+NARROWEST = 12  # columns that the last event keeps on a terminal, however narrow
+PALETTE = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")  # for the names of apps
+_STATE_COLOURS = {"running": (GREEN,), "completed": (GREEN,), "failed": (RED, BOLD), "stopped": (DIM,)}
+_SIGNS = {"add": "+", "remove": "-", "restart": "~", "live": "~", "next start": "~"}
+
+App = Mapping[str, Any]
+
+
+def status(
+    document: Mapping[str, Any], *, now: float, width: int | None = None, coloured: bool = False
+) -> str:
+    """Return the whole of `procman status`.
+
+    Args:
+        document: what the manager answers.
+        now: seconds since the epoch, for how long it is to a next start.
+        width: of the terminal, or None when nothing is to be cut.
+        coloured: whether states may be coloured.
+    """
+    text = table(document["apps"], now=now, width=width, coloured=coloured)
+    config = document["manager"]["config"]
+    if config["state"] != "rejected":
+        return text
+    return f"the file was rejected, the last good one stays in force:\n\n{config['error']}\n\n{text}"
+
+
+def table(apps: Sequence[App], *, now: float, width: int | None = None, coloured: bool = False) -> str:
+    """Return one line for each app under a line of headings."""
+    if not apps:
+        return "no app is enabled"
+    rows = [HEADINGS, *(_row(app, now) for app in apps)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS) - 1)]
+    room = None if width is None else max(NARROWEST, width - sum(widths) - 2 * len(widths))
+    lines = []
+    for row in rows:
+        cells = [cell.ljust(size) for cell, size in zip(row, widths, strict=False)]
+        if coloured and row is not HEADINGS:
+            cells[1] = paint(cells[1], *_STATE_COLOURS.get(row[1], (YELLOW,)))
+        line = "  ".join([*cells, _cut(row[-1], room)]).rstrip()
+        lines.append(paint(line, BOLD) if coloured and row is HEADINGS else line)
+    return "\n".join(lines)
+
+
+def _row(app: App, now: float) -> tuple[str, ...]:
+    port = "-" if app["port"] is None else str(app["port"])
+    return (
+        app["name"],
+        app["state"],
+        f"{port} {app['verdict']}" if app["verdict"] else port,
+        "-" if app["pid"] is None else str(app["pid"]),
+        "-" if app["uptime_s"] is None else age(app["uptime_s"]),
+        str(app["restarts"]),
+        _event(app, now),
+    )
+
+
+def _event(app: App, now: float) -> str:
+    parts = [printable(app["message"] or app["last_event"])]
+    if app["next_start_at"] is not None:
+        left = datetime.fromisoformat(app["next_start_at"]).timestamp() - now
+        parts.append(f"next start in {age(max(0.0, left))}")
+    if app["stale"]:
+        parts.append(f"stale: {', '.join(app['stale'])}")
+    return "; ".join(parts)
+
+
+def age(seconds: float) -> str:
+    """Return a span of time by its two largest units: `12s`, `3m12s`, `2d4h`."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days}d{hours}h"
+    if hours:
+        return f"{hours}h{minutes}m"
+    return f"{minutes}m{whole % 60}s" if minutes else f"{whole}s"
+
+
+def printable(text: str) -> str:
+    """Return a text on one line that can't steer the terminal; it may quote an app's output."""
+    return "".join(each if each.isprintable() else "�" for each in " ".join(text.split()))
+
+
+def _cut(text: str, room: int | None) -> str:
+    return text if room is None or len(text) <= room else text[: room - 1] + "…"
+
+
+def transition(frame: Mapping[str, Any]) -> str:
+    """Return a change of state as a sentence: `web: running, answers on [::1]:5173`."""
+    return f"{frame['app']}: {frame['new']}, {printable(frame['reason'])}"
+
+
+def notice(frame: Mapping[str, Any]) -> str:
+    """Return anything that the manager has to tell, as lines."""
+    tell: dict[str, Callable[[], str]] = {
+        "transition": lambda: transition(frame),
+        "receipt": lambda: printable(frame["text"]),
+        "reloaded": lambda: reloaded(frame),
+        "problem": lambda: f"{frame['app']}: {frame['text']}" if frame["app"] else str(frame["text"]),
+    }
+    return tell[frame["type"]]()
+
+
+def reloaded(frame: Mapping[str, Any]) -> str:
+    """Return what became of an edit."""
+    if frame["error"] is None:
+        return f"the file is applied: {frame['summary']}"
+    return f"the file was {frame['summary']}:\n{frame['error']}"
+
+
+def progress(frame: Mapping[str, Any], width: int, *, coloured: bool = False) -> str:
+    """Return what has become of one app that a command waits for: `web  running after 1.2s: …`."""
+    state = frame["state"]
+    if coloured:
+        state = paint(state, *(_STATE_COLOURS.get(state, (YELLOW,)) if frame["reached"] else (RED,)))
+    took = f"{frame['seconds']:.1f}s"
+    return f"{frame['app'].ljust(width)}  {state} after {took}: {printable(frame['reason'])}"
+
+
+def plan(changes: Iterable[Mapping[str, Any]], *, coloured: bool = False) -> str:
+    """Return a plan field by field: `~ web  restart  command: "a" -> "b"`."""
+    rows = []
+    for change in changes:
+        fields = [f"{each['key']}: {each['old']} -> {each['new']}" for each in change["fields"]]
+        details = [
+            field if each["change"] == change["verb"] else f"{field} ({each['change']})"
+            for field, each in zip(fields, change["fields"], strict=True)
+        ]
+        head = (f"{_SIGNS[change['verb']]} {change['app']}", change["verb"])
+        rows += [(*(head if index == 0 else ("", "")), each) for index, each in enumerate(details or [""])]
+    if not rows:
+        return "nothing to do: the file is applied"
+    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return "\n".join(f"{a.ljust(first)}  {b.ljust(second)}  {printable(c)}".rstrip() for a, b, c in rows)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 app`, `3 apps`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def as_json(document: object) -> str:
+    """Return a document as one line of JSON."""
+    return json.dumps(document, ensure_ascii=False)
+
+
+class Prefixes:
+    """The beginning of every line of an app's output: `web │ `, padded and in the app's colour."""
+
+    def __init__(self, names: Iterable[str], *, coloured: bool) -> None:
+        self._names = list(names)
+        self._width = max(map(len, self._names), default=0)
+        self._coloured = coloured
+
+    def of(self, name: str) -> str:
+        """Return the prefix of an app's lines; one that came later gets the next colour."""
+        if name not in self._names:
+            self._names.append(name)
+        text = f"{name.ljust(self._width)} │ "
+        return paint(text, PALETTE[self._names.index(name) % len(PALETTE)]) if self._coloured else text

@@ -1,0 +1,40 @@
+"""`procman status`; `status --json` alone is answered by `cli.entry`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import click
+
+from procman.cli import exits, options, render, talk
+from procman.cli.project import find_project
+
+
+@click.command()
+@options.apps
+@options.as_json
+@click.option("--watch", is_flag=True, help="Show it anew at every change, until Ctrl-C.")
+@click.pass_obj
+def command(file: str | None, apps: tuple[str, ...], as_json: bool, watch: bool) -> int:
+    """Show every app: its state, who answers on its port, and what happened last.
+
+    The exit code says whether a manager runs (0, or 3), not whether all is well.
+    """
+    project = find_project(file)
+    if watch:
+        from procman.cli.watch import watch_status
+
+        return watch_status(project, apps)
+    document = json.loads(project.ask_status())
+    if apps:
+        from procman.cli.choose import choose_shown
+
+        document = choose_shown(apps, document)
+    if as_json:
+        click.echo(render.as_json(document))
+        return exits.DONE
+    coloured, width = talk.wants_colour(sys.stdout), talk.width(sys.stdout)
+    click.echo(render.status(document, now=time.time(), width=width, coloured=coloured))
+    return exits.DONE

@@ -1,0 +1,88 @@
+"""What the control layer needs of an engine; the real one keeps it, and so does the fake of the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from procman.core.config import AppConfig, Config
+from procman.core.machine import App
+from procman.core.plan import Plan
+from procman.engine.events import Notice, Reloaded
+
+
+@runtime_checkable
+class Rejection(Protocol):
+    """An exception about the user's file, which can show every mistake with its place in it."""
+
+    def render(self) -> str:
+        """Return all diagnostics as text of several lines."""
+        ...
+
+
+class Engine(Protocol):
+    """The owner of every app. All of it is called in the event loop's thread, and nothing of it waits."""
+
+    @property
+    def apps(self) -> Mapping[str, App]:
+        """The enabled apps by name, in file order; last those that have left the file and still stop."""
+        ...
+
+    @property
+    def configs(self) -> Mapping[str, AppConfig]:
+        """The configuration of every app that `apps` has."""
+        ...
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        ...
+
+    @property
+    def closing(self) -> bool:
+        """Whether a shutdown is under way."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Return the document of `procman status --json`."""
+        ...
+
+    def select(self, patterns: Sequence[str]) -> tuple[str, ...]:
+        """Return the apps that names, globs and `@tag` mean; raises `UnknownApp`."""
+        ...
+
+    def up(self, names: Sequence[str], explicit: bool) -> tuple[str, ...]:
+        """Start apps and what they depend on, and return them; unless `explicit`, only with `autostart`."""
+        ...
+
+    def start(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Start apps and what they depend on, and return them all."""
+        ...
+
+    def stop(self, names: Sequence[str], force: bool = False) -> None:
+        """Stop apps, dependents before what they depend on."""
+        ...
+
+    def restart(self, names: Sequence[str]) -> None:
+        """End the present run of each app and begin a new one."""
+        ...
+
+    def reload(self) -> Reloaded:
+        """Apply the file as it is now, or say why it can't be."""
+        ...
+
+    def plan(self) -> Plan:
+        """Return what `reload` would do; raises a `Rejection`."""
+        ...
+
+    def signal(self, names: Sequence[str], signal: str) -> dict[str, tuple[str, ...]]:
+        """Send a signal to the tree of each app, and return whom it reached."""
+        ...
+
+    def shutdown(self, force: bool = False) -> None:
+        """Stop every app, then the manager; `force` does not wait for anybody's `stop_timeout`."""
+        ...
+
+    def subscribe(self, callback: Callable[[Notice], None]) -> Callable[[], None]:
+        """Call back with every notice from now on, until what is returned is called."""
+        ...

@@ -1,0 +1,172 @@
+"""Starts the manager in the background, at most one for each project.
+
+The manager is always a process of its own, in its own session: the terminal that `up` was typed in may close,
+and Ctrl-C in it reaches the command alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from procman.control import endpoint
+from procman.control.ask import NotRunning
+from procman.control.client import call
+from procman.control.protocol import Request
+
+PATIENCE = 10.0  # seconds for a manager that somebody else is starting to answer
+BUSY = 0.5  # seconds to reach it before we try again to be it: the holder of the claim may be ending
+RETRY = 0.02  # seconds between attempts to reach it
+LAST_LINES = 10  # of the manager's own log, when it ended before it was ready
+
+
+class LaunchFailed(Exception):
+    """No manager could be started; `code` is the exit code that this is worth."""
+
+    def __init__(self, message: str, code: int = 1, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """A manager that answers; `process` if this command has started it."""
+
+    pid: int
+    file: str
+    process: subprocess.Popen[bytes] | None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this command has started it."""
+        return self.process is not None
+
+    def reap(self) -> None:
+        """Wait for the end of a manager that this command has started, once it is known to end."""
+        if self.process is not None:
+            self.process.wait()
+
+
+def ensure_manager(
+    file: str, home: str, *, command: Sequence[str] | None = None, patience: float = PATIENCE
+) -> Manager:
+    """Return the manager of a project, started if none runs.
+
+    Two that are started at once agree through the lock in `home`: the second one says that it is busy and
+    ends, and its client talks to the first.
+
+    Args:
+        file: absolute path of the project's file.
+        home: its state folder, made here if need be.
+        command: what to run instead of `procman.manager`; it gets the same options.
+        patience: seconds until a manager that somebody else has started must answer.
+
+    Raises:
+        LaunchFailed: it could not be started, or does not answer.
+    """
+    deadline = time.monotonic() + patience
+    manager = _reach_within(home, 0.0)
+    while manager is None:
+        process, answer = _start(file, home, command)
+        if answer.get("ready"):
+            return _reach(home, process)
+        _demand_busy(answer, process.wait(), home)
+        manager = _reach_within(home, BUSY)
+        if manager is None and time.monotonic() > deadline:
+            hint = f"`{os.path.join(home, endpoint.LOG)}` may say why"
+            raise LaunchFailed(f"a manager holds `{home}`, and does not answer", hint=hint)
+    return manager
+
+
+def _start(
+    file: str, home: str, command: Sequence[str] | None
+) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    try:
+        endpoint.prepare_home(home)
+        return _spawn(file, home, command)
+    except OSError as error:
+        hint = "`PROCMAN_HOME` names another folder for what procman keeps"
+        raise LaunchFailed(f"can't use the folder `{home}`: {error.strerror}", hint=hint) from error
+
+
+def _demand_busy(answer: dict[str, Any], code: int, home: str) -> None:
+    """Return if a new manager has ended because there is one already; raise if it has failed."""
+    if answer.get("busy"):
+        return
+    if "error" in answer:
+        raise LaunchFailed(str(answer["error"]), int(answer.get("exit", 1)))
+    raise LaunchFailed(
+        f"the manager ended with code {code} before it was ready\n{_last_words(home)}".rstrip(),
+        hint=f"`{os.path.join(home, endpoint.LOG)}` has all of it",
+    )
+
+
+def _spawn(
+    file: str, home: str, command: Sequence[str] | None
+) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    """Start a manager, and return it with what it says once it is ready or knows that it won't be."""
+    # -P: with -m alone the project's folder would come first on the path, and a `json.py` in it be imported
+    words = command or (sys.executable, "-P", "-m", "procman.manager")
+    read, write = os.pipe()
+    try:
+        with open(os.path.join(home, endpoint.LOG), "ab") as log:
+            process = subprocess.Popen(
+                [*words, "--file", file, "--home", home, "--ready", str(write)],
+                cwd=os.path.dirname(file),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[write],
+                start_new_session=True,
+            )
+    except BaseException:
+        os.close(read)
+        raise
+    finally:
+        os.close(write)
+    try:
+        with open(read, "rb") as pipe:
+            line = pipe.readline()
+    except BaseException:  # Ctrl-C: nobody would know of the manager
+        process.terminate()
+        process.wait()
+        raise
+    return process, json.loads(line) if line.endswith(b"\n") else {}
+
+
+def _reach(home: str, process: subprocess.Popen[bytes] | None) -> Manager:
+    for frame in call(home, Request("ping")):
+        if frame["type"] == "done":
+            return Manager(frame["pid"], frame["file"], process)
+    raise AssertionError("an answer ends with `done` or an exception")
+
+
+def _reach_within(home: str, seconds: float) -> Manager | None:
+    """Return the manager that runs, or that somebody else is starting, if it listens by then."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return _reach(home, None)
+        except NotRunning:
+            if time.monotonic() >= deadline:
+                return None
+        time.sleep(RETRY)
+
+
+def _last_words(home: str) -> str:
+    """Return the end of the manager's own log."""
+    try:
+        with open(os.path.join(home, endpoint.LOG), "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - 8192))
+            lines = log.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(f"  {line}" for line in lines[-LAST_LINES:])

@@ -1,0 +1,142 @@
+"""What client and manager say to each other: one JSON document a line, one request a connection.
+
+A request is `{"v": 1, "verb": "up", "apps": ["web"]}`. Its answer is a line per frame, the last one of type
+`done` or `error` with the exit code; `status` alone answers with the bare document that it prints. A client
+keeps its own side open until it has its answer: closing it means that nobody listens any more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+VERSION = 1
+LONGEST_REQUEST = 64 * 1024  # bytes, its newline included
+LONGEST_WAIT = 1e9  # seconds; NaN and infinity, which JSON as Python reads it may hold, are no waits
+VERBS = (
+    "status",
+    "ping",
+    "up",
+    "down",
+    "start",
+    "stop",
+    "restart",
+    "reload",
+    "plan",
+    "wait",
+    "signal",
+    "follow",
+)
+GOALS = ("healthy", "stopped", "completed")
+STOPPING = "stopping"  # the kind of an error that a client may answer by waiting and asking again
+
+Frame = dict[str, Any]
+
+
+class BadRequest(Exception):
+    """What came in is no request of this protocol; says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing that a client wants; each attribute after the verb is an option with its key's name."""
+
+    verb: str
+    apps: tuple[str, ...] = ()  # names, globs and `@tag`; none means all
+    wait: bool = True  # answer when it is reached, not when it is begun
+    timeout: float | None = None  # seconds to wait at most
+    force: bool = False
+    goal: str = "healthy"
+    signal: str = ""
+
+
+def parse(line: bytes) -> Request:
+    """Return the request that a line holds.
+
+    Raises:
+        BadRequest: it holds none.
+    """
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("the request is not a line of JSON") from error
+    if not isinstance(document, dict):
+        raise BadRequest("the request is not a JSON object")
+    version = document.pop("v", None)
+    if type(version) is not int or version != VERSION:
+        raise BadRequest(f"the manager speaks version {VERSION} of the protocol, not {version!r}")
+    verb = document.pop("verb", None)
+    if verb not in VERBS:
+        raise BadRequest(f"there is no verb {verb!r}")
+    for key, value in document.items():
+        _demand(key, value)
+    if "apps" in document:
+        document["apps"] = tuple(document["apps"])
+    return Request(verb, **document)
+
+
+def _demand(key: str, value: object) -> None:
+    accepts = _OPTIONS.get(key)
+    if accepts is None:
+        raise BadRequest(f"there is no option {key!r}")
+    if not accepts(value):
+        raise BadRequest(f"{value!r:.80} is no value for the option {key!r}")
+
+
+def _is_seconds(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        return False
+    return value is None or (0 <= value <= LONGEST_WAIT)
+
+
+_OPTIONS: Mapping[str, Callable[[object], bool]] = {
+    "apps": lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
+    "wait": lambda value: isinstance(value, bool),
+    "timeout": _is_seconds,
+    "force": lambda value: isinstance(value, bool),
+    "goal": lambda value: value in GOALS,
+    "signal": lambda value: isinstance(value, str),
+}
+
+
+def spell(request: Request) -> bytes:
+    """Return a request as the line that asks for it; what has its default is left out."""
+    document: Frame = {"v": VERSION}
+    for field in fields(request):
+        value = getattr(request, field.name)
+        if value != field.default:
+            document[field.name] = value
+    return encode(document)
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """Return a document as one line.
+
+    A lone surrogate (a file name that is no UTF-8) becomes `\\udc80`, which is what JSON writes for it.
+    """
+    text = json.dumps(document, ensure_ascii=False, separators=(", ", ": "))
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def decode(line: bytes) -> Frame:
+    """Return the frame that a line of an answer holds.
+
+    Raises:
+        ValueError: it holds none.
+    """
+    frame = json.loads(line)
+    if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
+        raise ValueError("not a frame")
+    return frame
+
+
+def done(code: int = 0, **more: object) -> Frame:
+    """Return the frame that ends an answer; `code` is the exit code of the command that asked."""
+    return {"type": "done", "code": code, **more}
+
+
+def error(code: int, kind: str, message: str, hint: str | None = None) -> Frame:
+    """Return the frame that ends an answer because what was asked for can't be done."""
+    return {"type": "error", "code": code, "kind": kind, "message": message, "hint": hint}

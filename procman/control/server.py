@@ -1,0 +1,203 @@
+"""The manager's end of the control socket: takes clients, reads one request of each, and writes the answer.
+
+No client can hold up the manager: requests are read within a time and a size, answers go into a bounded
+buffer, and whatever a client sends or leaves undone ends its own connection only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+
+from procman.control import endpoint
+from procman.control.contract import Engine
+from procman.control.protocol import LONGEST_REQUEST, BadRequest, Frame, Request, encode, error, parse
+from procman.control.verbs import Code, answer
+from procman.control.watching import Call
+
+READ_TIMEOUT = 5.0  # seconds for a whole request: a client has it ready when it connects
+BUFFER_LIMIT = 1 << 20  # bytes of frames that wait for a slow client; 5,000 transitions
+MOST_CLIENTS = 256  # of the descriptors that a manager needs for its apps
+FAREWELL = 2.0  # seconds for the last frames to reach their clients
+
+_log = logging.getLogger("procman.control")
+
+
+class Client:
+    """One connection, and the frames on their way to it; owned by the event loop's thread."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self.too_slow = asyncio.Event()
+
+    def send(self, frame: Frame) -> None:
+        """Put a frame into the buffer; one frame too many is the last, and says so."""
+        if self.too_slow.is_set():
+            return
+        if self._writer.transport.get_write_buffer_size() > BUFFER_LIMIT:
+            self.too_slow.set()
+            _log.warning("a client reads too slowly, its connection ends")
+            frame = error(Code.FAILED, "too slow", "this command read too slowly, so the manager dropped it")
+        self.send_line(encode(frame))
+
+    def send_line(self, line: bytes) -> None:
+        """Put a line into the buffer, if anybody is left to get it."""
+        if not self._writer.transport.is_closing():
+            self._writer.write(line)
+
+    def close(self) -> None:
+        """End the connection once the buffer is empty."""
+        self._writer.close()
+
+    def abort(self) -> None:
+        """End the connection now."""
+        self._writer.transport.abort()
+
+    def owner(self) -> int | None:
+        """Return the user at the other end, or None where the kernel does not tell.
+
+        Where it does not, the modes of the folder (0700) and of the socket (0600) keep others out alone.
+        """
+        credentials = getattr(socket, "SO_PEERCRED", None)
+        if credentials is None:
+            return None
+        connection = self._writer.get_extra_info("socket")
+        _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, credentials, 12))
+        return int(user)
+
+
+class Server:
+    """Serves one engine on the socket of one state folder; owned by the event loop's thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        home: str,
+        *,
+        read_timeout: float = READ_TIMEOUT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._home = home
+        self._read_timeout = read_timeout
+        self._clock = clock
+        self._ended = asyncio.get_running_loop().create_future()
+        self._server: asyncio.Server | None = None
+        self._inode = 0  # of the socket
+        self._clients: dict[asyncio.Task[None], Client] = {}
+        self._answers: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen; from now on clients are served. The caller holds the lock in the state folder."""
+        # Not start_unix_server: from 3.13 on it looks for the socket by the address it was bound to, and
+        # where the folder's path is too long for an address, that one lasts only as long as the binding.
+        listener = endpoint.listen(self._home)
+        self._inode = os.stat(os.path.join(self._home, endpoint.SOCKET)).st_ino
+        self._server = await asyncio.start_server(self._serve, sock=listener, limit=LONGEST_REQUEST)
+
+    def retire(self) -> None:
+        """Take no more clients, and remove the socket: the lock may be released after this, not before."""
+        if self._server is None:
+            return
+        path = os.path.join(self._home, endpoint.SOCKET)
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(path).st_ino == self._inode:  # else somebody has deleted the folder and begun anew
+                os.unlink(path)
+        self._server.close()
+        self._server = None
+
+    async def close(self) -> None:
+        """Take no more clients, tell those who wait for the end of every app, and end their connections."""
+        self.retire()
+        if not self._ended.done():
+            self._ended.set_result(None)
+        if self._answers:
+            await asyncio.wait(tuple(self._answers), timeout=FAREWELL)
+        for client in self._clients.values():
+            client.close()
+        if self._clients:
+            await asyncio.wait(tuple(self._clients), timeout=FAREWELL)
+        for client in self._clients.values():  # it does not read what it asked for
+            client.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client, task = Client(writer), asyncio.current_task()
+        assert task is not None, "asyncio serves each connection in a task"
+        self._clients[task] = client
+        try:
+            await self._converse(reader, client)
+        except ConnectionError:
+            pass  # it left; nobody is waiting for anything
+        finally:
+            client.close()
+            del self._clients[task]
+
+    async def _converse(self, reader: asyncio.StreamReader, client: Client) -> None:
+        refusal = self._refusal(client)
+        if refusal is not None:
+            client.send(refusal)
+            return
+        try:
+            request = await self._read(reader)
+        except BadRequest as mistake:
+            client.send(error(Code.USAGE, "bad request", str(mistake)))
+            return
+        if request is None:
+            return
+        answering = asyncio.create_task(self._answer(request, client))
+        self._answers.add(answering)
+        leaving = asyncio.create_task(_end_of(reader))
+        dropping = asyncio.create_task(client.too_slow.wait())
+        try:
+            await asyncio.wait({answering, leaving, dropping}, return_when=asyncio.FIRST_COMPLETED)
+            if request.verb == "down" and answering.done():
+                await leaving
+        finally:
+            for each in (answering, leaving, dropping):
+                each.cancel()
+            self._answers.discard(answering)
+
+    def _refusal(self, client: Client) -> Frame | None:
+        if client.owner() not in (None, 0, os.geteuid()):
+            return error(Code.FAILED, "denied", "this manager belongs to another user")
+        if len(self._clients) > MOST_CLIENTS:
+            return error(Code.FAILED, "busy", f"{MOST_CLIENTS} commands are talking to the manager already")
+        return None
+
+    async def _read(self, reader: asyncio.StreamReader) -> Request | None:
+        """Return the request of a new connection, or None if it ends without one."""
+        try:
+            async with asyncio.timeout(self._read_timeout):
+                return parse(await reader.readuntil(b"\n"))
+        except asyncio.IncompleteReadError as end:
+            if not end.partial:
+                return None
+            raise BadRequest("the request ends in the middle") from None
+        except asyncio.LimitOverrunError:
+            raise BadRequest(f"the request is longer than {LONGEST_REQUEST} bytes") from None
+        except TimeoutError:
+            raise BadRequest(f"no whole request came within {self._read_timeout:g}s") from None
+
+    async def _answer(self, request: Request, client: Client) -> None:
+        try:
+            if request.verb == "status":
+                client.send_line(encode(self._engine.status()))
+                return
+            client.send(await answer(Call(self._engine, request, client.send, self._ended, self._clock)))
+        except Exception:
+            _log.exception("could not answer `%s`", request.verb)
+            hint = f"`{os.path.join(self._home, endpoint.LOG)}` says more"
+            client.send(error(Code.FAILED, "bug", f"the manager could not answer `{request.verb}`", hint))
+
+
+async def _end_of(reader: asyncio.StreamReader) -> None:
+    """Return once the client has closed its side; what it still sends is not looked at."""
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(4096):
+            pass

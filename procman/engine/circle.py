@@ -1,0 +1,315 @@
+"""The circle: an event is handled by `core.machine.step`, and its actions are performed at once.
+
+Everything that happens to an app (a request, an exit, an answer to a check, a deadline) comes in through
+`post` and is handled in turn; nothing is decided here. Invariants, checked by the tests:
+
+- an app has at most one run, and a run is forgotten only when its tree is proven gone;
+- a timer is armed for exactly `App.wake_at`;
+- dependents are looked at again after every change of state, in the same round.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar, assert_never
+
+from procman.core import machine
+from procman.core.config import AppConfig, CheckKind, Command
+from procman.core.gate import blocker
+from procman.core.machine import ALIVE, App, Event, Moment, State, step
+from procman.core.verdict import Verdict, in_the_way
+from procman.engine import output
+from procman.engine.ending import TreeEnding
+from procman.engine.events import Notice, Problem, Receipt, Transition
+from procman.engine.prepare import Prepared
+from procman.engine.prober import Prober
+from procman.engine.runs import Runs
+from procman.engine.stopping import OrderedStop
+from procman.engine.supervised import Supervised
+from procman.host.base import Ended, Host
+from procman.logs.capture import Capture
+from procman.logs.segments import last_run
+
+MOST_OF_A_LINE = 80  # characters of a line of output in a message
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Mapping[str, T], Generic[T]):
+    """One attribute of every supervised app, by name, as it is when it is looked at."""
+
+    supervised: dict[str, Supervised]
+    take: Callable[[Supervised], T]
+
+    def __getitem__(self, name: str) -> T:
+        return self.take(self.supervised[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.supervised)
+
+    def __len__(self) -> int:
+        return len(self.supervised)
+
+
+class Circle:
+    """The apps of one project and their inbox; owned by the event loop's thread.
+
+    Args:
+        host: the operating system, or a simulated one.
+        home: the folder for what is kept.
+        environment: what apps inherit.
+        tell: called with every notice.
+        on_round: called after each round with the apps whose state, wish or run has changed in it.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        home: Path,
+        environment: Mapping[str, str],
+        tell: Callable[[Notice], None],
+        on_round: Callable[[set[str]], None],
+    ) -> None:
+        self.supervised: dict[str, Supervised] = {}
+        self.apps: Mapping[str, App] = Part(self.supervised, lambda each: each.app)
+        self.configs: Mapping[str, AppConfig] = Part(self.supervised, lambda each: each.config)
+        self.stops = OrderedStop()
+        self.runs = Runs(host, home, environment)
+        self._host = host
+        self._home = home
+        self._tell = tell
+        self._on_round = on_round
+        self._inbox: deque[tuple[str, Event]] = deque()
+        self._draining = False
+        self._moved: set[str] = set()  # apps whose state has changed since dependents were looked at
+        self._changed: set[str] = set()  # apps that have changed in this round
+        self._endings: dict[str, TreeEnding] = {}
+        self._prepared = Prepared(home / "prepared.json")
+
+    def add(self, config: AppConfig) -> Supervised:
+        """Take an app in; it is down until somebody wants it up."""
+        logs = self._home / "logs"
+        capture = Capture(logs, self._home / "run", config.name, config.logs, self._host.wall, self._host.now)
+        app = App(generation=last_run(logs / config.name), since=self._host.now())
+        supervised = Supervised(config, capture, app)
+        self.supervised[config.name] = supervised
+        return supervised
+
+    def arrange(self, names: tuple[str, ...]) -> None:
+        """Put the apps in the order of `names`; all others come last."""
+        order = [name for name in names if name in self.supervised]
+        order += [name for name in self.supervised if name not in names]
+        for name in order:
+            self.supervised[name] = self.supervised.pop(name)
+
+    def release(self) -> None:
+        """Close what is open, and forget nothing that can still be asked."""
+        for supervised in self.supervised.values():
+            _release(supervised)
+
+    def put(self, name: str, event: Event) -> None:
+        """Put an event into the inbox, to be handled in the next round."""
+        self._inbox.append((name, event))
+
+    def post(self, name: str, event: Event) -> None:
+        """Put an event into the inbox and handle it, unless a round is under way, which will."""
+        self._inbox.append((name, event))
+        self.drain()
+
+    def drain(self) -> None:
+        """Handle what is in the inbox, and what follows from it, until nothing does."""
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._inbox or self._follow_up():
+                while self._inbox:
+                    self._handle(*self._inbox.popleft())
+        finally:
+            self._draining = False
+        changed, self._changed = self._changed, set()
+        if changed:
+            self._on_round(changed)
+
+    def _handle(self, name: str, event: Event) -> None:
+        supervised = self.supervised.get(name)
+        if supervised is None:
+            return
+        before = supervised.app
+        moment = Moment(self._host.now(), self._host.chance())
+        supervised.app, actions = step(before, event, moment, supervised.config)
+        after = supervised.app
+        if after.state is not before.state:
+            self._moved.add(name)
+            states = before.state.value, after.state.value
+            self._tell(Transition(name, self._host.wall(), *states, after.reason))
+        for action in actions:
+            self._perform(supervised, action)
+        if actions or after.state is not before.state or after.wanted != before.wanted:
+            self._changed.add(name)
+        self._arm(supervised)
+
+    def _follow_up(self) -> bool:
+        """Post what the changes of state mean for others; return whether there was anything."""
+        moved, self._moved = self._moved, set()
+        if moved:
+            for name, supervised in list(self.supervised.items()):
+                depends = any(dependency in moved for dependency, _ in supervised.config.depends_on)
+                if depends and supervised.app.state is State.WAITING:
+                    self._look(supervised)
+                if supervised.leaving and supervised.app.state not in ALIVE:
+                    _release(self.supervised.pop(name))
+                    self._changed.add(name)
+        for name, stop in self.stops.ready(self.apps, self.configs):
+            self._inbox.append((name, stop))
+        return bool(self._inbox)
+
+    def _perform(self, supervised: Supervised, action: machine.Action) -> None:
+        match action:
+            case machine.Look():
+                self._look(supervised)
+            case machine.Spawn(generation):
+                self._begin(supervised, generation, supervised.config.command)
+            case machine.Prepare(generation):
+                assert supervised.config.prepare is not None, "a prepare is due only where one is declared"
+                self._begin(supervised, generation, supervised.config.prepare)
+            case machine.RecordPrepared():
+                self._record_prepared(supervised)
+            case machine.Probe():
+                self._probe(supervised)
+            case machine.Terminate(_, signal):
+                self._ending(supervised).begin(signal, leader_reaped=supervised.exited)
+            case machine.Kill():
+                self._ending(supervised).force()
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _arm(self, supervised: Supervised) -> None:
+        at = supervised.app.wake_at
+        if at == supervised.timer_at:
+            return
+        if supervised.timer is not None:
+            supervised.timer.cancel()
+        supervised.timer_at = at
+        supervised.timer = None if at is None else self._host.call_at(at, lambda: self._due(supervised))
+
+    def _due(self, supervised: Supervised) -> None:
+        supervised.timer = supervised.timer_at = None
+        self.post(supervised.name, machine.Due())
+
+    def _look(self, supervised: Supervised) -> None:
+        """Answer a waiting app: what holds it, or that nothing does."""
+        config = supervised.config
+        if self.stops.holds(config.name):
+            return
+        reason = blocker(config, self.apps)
+        event: Event = machine.Held(reason) if reason is not None else self._look_at_port(config)
+        self._inbox.append((config.name, event))
+
+    def _look_at_port(self, config: AppConfig) -> Event:
+        if config.port is not None:
+            listener = in_the_way(self._host.listeners(), config.port)
+            if listener is not None:
+                holder = self._host.holder(listener) or "a process that can't be told"
+                reason = f"waits for port {config.port}: {listener} is held by {holder}"
+                return machine.Held(reason, recheck=True, verdict=Verdict.STRANGER)
+        return machine.Cleared(prepare=self._prepared.is_due(config))
+
+    def _begin(self, supervised: Supervised, generation: int, command: Command) -> None:
+        supervised.exited = False
+        supervised.log_matched = False
+        on_exit = self.on_exit(supervised, generation)
+        failed = self.runs.begin(supervised, generation, command, on_exit)
+        if failed is not None:
+            supervised.exited = True
+            self._inbox.append((supervised.name, failed))
+            return
+        self.attach(supervised)
+        self._inbox.append((supervised.name, machine.Spawned(generation)))
+
+    def on_exit(self, supervised: Supervised, generation: int) -> Callable[[Ended], None]:
+        """Return what is to be called when the first process of this run has ended."""
+
+        def on_exit(ended: Ended) -> None:
+            supervised.exited = True
+            supervised.capture.drain()  # all that it printed is in its log before its exit is known
+            self.post(
+                supervised.name, machine.Exited(generation, ended.code, ended.signal, self._host.wall())
+            )
+            ending = self._endings.get(supervised.name)
+            if ending is not None:
+                ending.leader_reaped()
+
+        return on_exit
+
+    def attach(self, supervised: Supervised) -> None:
+        """Read what the app's run prints from now on."""
+        output.follow(self._host, supervised)
+        check, generation = supervised.config.check, supervised.app.generation
+        if check.kind is not CheckKind.LOG or check.pattern is None:
+            return
+
+        def matched(line: str) -> None:
+            supervised.log_matched = True
+            detail = f"a line matched `{check.pattern}`: {line.strip()[:MOST_OF_A_LINE]}"
+            self.post(supervised.name, machine.Probed(generation, machine.Outcome.UP, detail))
+
+        supervised.capture.watch(check.pattern, matched)
+
+    def _record_prepared(self, supervised: Supervised) -> None:
+        try:
+            self._prepared.succeed(supervised.config)
+        except OSError as error:
+            self._tell(
+                Problem(
+                    supervised.name, self._host.wall(), f"its `prepare` will run again: {error}, ignoring"
+                )
+            )
+
+    def _probe(self, supervised: Supervised) -> None:
+        if supervised.probe is not None:
+            supervised.probe.cancel()
+
+        def on_probed(probed: machine.Probed) -> None:
+            self.post(supervised.name, probed)
+
+        prober = Prober(self._host, supervised, lambda: self.runs.environment(supervised.config), on_probed)
+        supervised.probe = prober
+        prober.begin()
+
+    def _ending(self, supervised: Supervised) -> TreeEnding:
+        """Return the ending of the app's run, which is begun if it is not."""
+        name = supervised.name
+        if name not in self._endings:
+            assert supervised.run is not None, "only a run is ended"
+            if supervised.probe is not None:
+                supervised.probe.cancel()
+            self._endings[name] = TreeEnding(
+                self._host,
+                name,
+                supervised.run,
+                supervised.port,
+                on_gone=lambda receipt: self._on_gone(supervised, receipt),
+                on_survivors=self._tell,
+            )
+        return self._endings[name]
+
+    def _on_gone(self, supervised: Supervised, receipt: Receipt) -> None:
+        del self._endings[supervised.name]
+        output.unfollow(supervised)
+        supervised.capture.end()
+        supervised.run = None
+        if receipt.ended:
+            self._tell(receipt)
+        self._inbox.append((supervised.name, machine.Gone(supervised.app.generation)))
+        self.drain()
+
+
+def _release(supervised: Supervised) -> None:
+    """Let go of the timer and the files of an app of which nothing lives."""
+    if supervised.timer is not None:
+        supervised.timer.cancel()
+    supervised.capture.close()

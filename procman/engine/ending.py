@@ -1,0 +1,127 @@
+"""Ends the tree of a run and proves it: signal, watch every member, look again, until none is left.
+
+A leader that is gone says nothing about its children (npm dies in 50 ms, the server below it drains for
+3 s), and a child may fork while it is being killed. So each look signals what the looks before have not
+seen, and only an empty look ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from procman.core.identity import Identity, Member
+from procman.core.receipt import Ended, Receipt
+from procman.core.verdict import in_the_way
+from procman.host.base import Cancellable, Host, Run
+
+FORCE = "SIGKILL"
+
+
+class TreeEnding:
+    """The end of one run, from the first signal to the proof; owned by the event loop's thread."""
+
+    def __init__(
+        self,
+        host: Host,
+        app: str,
+        run: Run,
+        port: int | None,
+        *,
+        on_gone: Callable[[Receipt], None],
+        on_survivors: Callable[[Receipt], None],
+    ) -> None:
+        self._host = host
+        self._app = app
+        self._run = run
+        self._port = port
+        self._on_gone = on_gone
+        self._on_survivors = on_survivors
+        self._began = host.now()
+        self._forced_at: float | None = None
+        self._signal = ""
+        self._signalled: set[Identity] = set()
+        self._seen: dict[Identity, Member] = {}
+        self._killed: set[Identity] = set()
+        self._watch: Cancellable | None = None
+        self._reaped = True
+        self._over = False
+
+    def begin(self, signal: str, *, leader_reaped: bool) -> None:
+        """Send `signal` to the whole tree; with nobody left to send it to, the run is over at once."""
+        self._signal = signal
+        self._reaped = leader_reaped
+        self._signalled.clear()
+        self._look()
+
+    def force(self) -> None:
+        """Send SIGKILL to every process that still lives, and to those that appear from now on."""
+        now = self._host.now()
+        if self._forced_at is not None:
+            survivors = tuple(f"{m.name} {m.pid} (state {m.state})" for m in self._host.tree(self._run))
+            if survivors:
+                self._on_survivors(self._receipt(survivors))
+        else:
+            self._forced_at = now
+        self._signal = FORCE
+        self._signalled.clear()
+        self._look()
+
+    def leader_reaped(self) -> None:
+        """Note that the run's first process was reaped: only now its exit is known."""
+        self._reaped = True
+        self._look()
+
+    def cancel(self) -> None:
+        """Stop watching; the run stays as it is."""
+        self._over = True
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def _look(self) -> None:
+        """Signal what was not signalled yet, and watch; an empty look is the proof."""
+        if self._over:
+            return
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        members = self._host.tree(self._run)
+        fresh = [member for member in members if member.identity not in self._signalled]
+        if fresh:
+            self._note(self._host.signal(fresh, self._signal))
+            self._signalled.update(member.identity for member in fresh)
+            members = self._host.tree(self._run)
+        if members:
+            self._watch = self._host.when_one_ends(members, self._look)
+        elif self._reaped:
+            self.cancel()
+            self._on_gone(self._receipt(()))
+
+    def _note(self, reached: tuple[Member, ...]) -> None:
+        for member in reached:
+            self._seen[member.identity] = member
+            if self._signal == FORCE:
+                self._killed.add(member.identity)
+
+    def _receipt(self, survivors: tuple[str, ...]) -> Receipt:
+        ended = tuple(
+            Ended(member.name, member.pid, member.identity in self._killed) for member in self._seen.values()
+        )
+        return Receipt(
+            app=self._app,
+            at=self._host.wall(),
+            ended=ended,
+            took_s=self._host.now() - self._began,
+            forced_after_s=None if self._forced_at is None else self._forced_at - self._began,
+            port=self._port,
+            port_holder=None if survivors else self._port_holder(),
+            survivors=survivors,
+        )
+
+    def _port_holder(self) -> str | None:
+        if self._port is None:
+            return None
+        listener = in_the_way(self._host.listeners(), self._port)
+        if listener is None:
+            return None
+        holder = self._host.holder(listener)
+        return str(holder) if holder is not None else "a process that can't be told"

@@ -1,0 +1,63 @@
+"""Follows the file: reads it again after every change, and keeps the last good one in force.
+
+An editor may be caught between truncating and writing, so a file that does not read is looked at once more
+before it is called wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from procman.config.read import InvalidConfig, read_config
+from procman.core.config import Config
+from procman.host.base import Cancellable, Host
+
+SECOND_LOOK = 0.25  # seconds; a save takes milliseconds, and an edit has to be applied within a second
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """How the file on disk stands to what is in force."""
+
+    error: str | None  # every diagnostic, rendered; None when the file is applied
+    applied_at: float  # seconds since the epoch, of the last good one
+
+
+class Reloader:
+    """Reads one file whenever it changes; owned by the event loop's thread."""
+
+    def __init__(self, host: Host, path: str, on_read: Callable[[Config | InvalidConfig], object]) -> None:
+        self._host = host
+        self._path = path
+        self._on_read = on_read
+        self._again: Cancellable | None = None
+        self._watch = host.watch_file(path, self._changed)
+
+    def close(self) -> None:
+        """Stop following the file."""
+        self._watch.cancel()
+        self._forget()
+
+    def read(self) -> Config | InvalidConfig:
+        """Return what the file says now."""
+        self._forget()
+        try:
+            return read_config(self._path)
+        except InvalidConfig as error:
+            return error
+
+    def _changed(self) -> None:
+        read = self.read()
+        if isinstance(read, InvalidConfig):
+            self._again = self._host.call_at(self._host.now() + SECOND_LOOK, self._insist)
+        else:
+            self._on_read(read)
+
+    def _insist(self) -> None:
+        self._on_read(self.read())
+
+    def _forget(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None

@@ -1,0 +1,91 @@
+"""Between two managers: what this one leaves for the next, and how it takes back what the last one left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from procman.core import machine
+from procman.core.config import AppConfig, Command
+from procman.engine.adoption import Found, ended, leader_of, living, newest_runs
+from procman.engine.circle import Circle
+from procman.engine.events import Problem
+from procman.engine.handover import Record, Records, fingerprint
+from procman.engine.supervised import Supervised
+from procman.host.base import Host, Run
+
+
+class Succession:
+    """Writes the records of the apps, and adopts their runs; owned by the event loop's thread."""
+
+    def __init__(self, host: Host, records: Records) -> None:
+        self._host = host
+        self._records = records
+
+    def take_back(self, circle: Circle) -> tuple[Problem, ...]:
+        """Go on with every run that lives, end those whose app has left the file, start none twice."""
+        newest, older = newest_runs(self._host.marked(circle.runs.project))
+        for found in older:
+            self._host.signal(found.members, "SIGKILL")
+        problems: list[Problem] = []
+        for name, found in newest.items():
+            supervised = circle.supervised.get(name)
+            if supervised is None:
+                supervised = circle.add(AppConfig(name, Command(("unknown",))))
+                supervised.leaving = True
+            problems += self._adopt(circle, supervised, found)
+        for name, supervised in circle.supervised.items():
+            record = self._records.read(name)
+            if name not in newest and record is not None:
+                restored = ended(record, self._host.wall(), self._host.now())
+                generation = max(supervised.app.generation, restored.generation)
+                supervised.app = replace(restored, generation=generation)
+        return tuple(problems)
+
+    def _adopt(self, circle: Circle, supervised: Supervised, found: Found) -> list[Problem]:
+        name, config, record = found.app, supervised.config, self._records.read(found.app)
+        leader = leader_of(found, record)
+        supervised.app = living(found, record, self._host.now(), config.start_timeout)
+        supervised.run = Run(leader, found.marker)
+        supervised.port = record.port if record is not None else config.port
+        supervised.started_with = record.started_with if record is not None else fingerprint(config)
+        supervised.exited = False
+        circle.put(name, machine.Adopted(found.generation))
+        problems: list[Problem] = []
+        try:
+            supervised.capture.adopt(found.generation)
+        except OSError as error:
+            text = f"its output can't be read any more, so it is restarted: {error}"
+            problems.append(Problem(name, self._host.wall(), text))
+            circle.put(name, machine.Restarted("its pipes were lost with the former manager"))
+        circle.attach(supervised)
+        if supervised.leaving:
+            circle.stops.add([name], machine.Stop("its table has left the file"))
+        elif supervised.started_with != fingerprint(config):
+            circle.put(name, machine.Restarted("its table changed while no manager ran"))
+        if not self._host.adopt(leader, circle.on_exit(supervised, found.generation)):
+            supervised.exited = True
+            circle.put(name, machine.Exited(found.generation, None, None, self._host.wall()))
+        return problems
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Leave nothing: these apps were ended in good order."""
+        for name in names:
+            self._records.forget(name)
+
+    def write(self, circle: Circle, names: set[str]) -> tuple[Problem, ...]:
+        """Leave for a successor how these apps are now; return what could not be left."""
+        problems = []
+        for name in names:
+            supervised = circle.supervised.get(name)
+            if supervised is None:
+                self._records.forget(name)
+                continue
+            leader = supervised.run.leader if supervised.run is not None else None
+            record = Record(supervised.app, leader, supervised.port, supervised.started_with)
+            try:
+                self._records.write(name, record)
+            except OSError as error:
+                text = f"its record could not be written: {error}, ignoring"
+                problems.append(Problem(name, self._host.wall(), text))
+        return tuple(problems)

@@ -1,0 +1,250 @@
+"""What an operating system gives: the contract that every host, real or simulated, keeps.
+
+The engine calls a `Host` and is called back by it, always from the one thread of the event loop, never from
+inside the call that asked. Nothing here decides anything about an app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from procman.core.config import Check
+from procman.core.identity import Identity, Member
+from procman.core.verdict import Listener
+
+
+class Cancellable(Protocol):
+    """Something asked for that may still be called off; calling off twice, or too late, does nothing."""
+
+    def cancel(self) -> None:
+        """Make sure that the callback is not called any more."""
+        ...
+
+
+class Unsupported(Exception):
+    """No host is there for the system we run on."""
+
+
+class Stage(Enum):
+    """Where a spawn failed."""
+
+    CWD = "change into its folder"
+    EXECUTE = "execute its command"
+    FORK = "make a process"
+    PIPES = "make its pipes"
+
+
+class SpawnError(Exception):
+    """A process could not be made: at which stage, with which errno, and about what."""
+
+    def __init__(self, stage: Stage, error: OSError, subject: str) -> None:
+        super().__init__(f"could not {stage.value}: `{subject}`: {error.strerror}")
+        self.stage = stage
+        self.errno = error.errno or 0
+        self.subject = subject
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A process to be made, in a session of its own."""
+
+    arguments: tuple[str, ...]
+    shell: bool  # `arguments` is one text for the system's shell
+    cwd: str
+    environment: dict[str, str]
+    stdin: int
+    stdout: int
+    stderr: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended: an exit code, or the name of the signal that killed it; neither if it is not told."""
+
+    code: int | None
+    signal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of an app, by everything that lets its processes be recognised.
+
+    `marker` is the value of `MARKER` in the environment of every process of the run: it survives a double
+    fork, a new session and the death of the parent.
+    """
+
+    leader: Identity
+    marker: str
+
+
+ANY_PORT = 0  # for `Host.watch_closed`: announcements were lost, so any listener may be closed
+MARKER = "PROCMAN_RUN"  # the variable in the environment of every process that procman started
+
+
+class Health(Enum):
+    """What one address, command or look answered."""
+
+    PASSED = "passed"
+    REFUSED = "refused"  # nothing listens
+    FAILED = "failed"  # answered, but not as it should
+    TIMED_OUT = "timed out"  # accepted, and did not answer in time
+    NOT_MADE = "not made"  # the check itself was not possible: our trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a probe found, in words, and how long it took."""
+
+    health: Health
+    detail: str
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOrder:
+    """A check to be made."""
+
+    check: Check
+    port: int | None
+    addresses: tuple[str, ...]  # numeric; any that answers is enough
+    cwd: str
+    environment: dict[str, str] = field(default_factory=dict)  # for exec checks
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that holds a listening socket, as far as it can be described."""
+
+    pid: int
+    command: str
+    cwd: str | None
+    age_s: float
+
+    def __str__(self) -> str:
+        where = f" in {self.cwd}" if self.cwd else ""
+        return f"pid {self.pid} (`{self.command}`){where}"
+
+
+class Host(Protocol):
+    """The operating system, as the engine sees it."""
+
+    # clock
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        ...
+
+    def wall(self) -> float:
+        """Return seconds since the epoch; for people only, never for a decision."""
+        ...
+
+    def chance(self) -> float:
+        """Return a random number in [0, 1)."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Cancellable:
+        """Call `callback` once, when `now()` has reached `when`."""
+        ...
+
+    # processes
+
+    def spawn(self, order: Order, on_exit: Callable[[Ended], None]) -> Identity:
+        """Start a process in a session of its own and return who it is.
+
+        `on_exit` is called once, after the process has ended and was reaped.
+
+        Raises:
+            SpawnError: nothing was started.
+        """
+        ...
+
+    def tree(self, run: Run) -> tuple[Member, ...]:
+        """Return every living process of the run: its first process, and all descendants of that.
+
+        Those that left its process group or session, or whose parent died, are among them. Zombies are not.
+        """
+        ...
+
+    def boot(self) -> str:
+        """Return what names the present boot of the machine."""
+        ...
+
+    def marked(self, prefix: str) -> dict[str, tuple[Member, ...]]:
+        """Return every living process whose marker begins with `prefix`, by marker, whoever started it."""
+        ...
+
+    def adopt(self, leader: Identity, on_exit: Callable[[Ended], None]) -> bool:
+        """Watch a process that a former manager started; False if it lives no more.
+
+        `on_exit` is called once, after it has ended. How it ended is told where the system tells others than
+        the parent; else code and signal are both None.
+        """
+        ...
+
+    def signal(self, members: Collection[Member], name: str) -> tuple[Member, ...]:
+        """Send the signal to each of `members` that is still the same process; return those it reached.
+
+        A stopped process is continued too, or it would not see the signal before it is killed.
+        """
+        ...
+
+    def when_one_ends(self, members: Sequence[Member], callback: Callable[[], None]) -> Cancellable:
+        """Call `callback` once, as soon as any of `members` has ended."""
+        ...
+
+    # ports
+
+    def listeners(self) -> tuple[Listener, ...] | None:
+        """Return every TCP socket in LISTEN, of both families, or None where they can't be read."""
+        ...
+
+    def sockets_of(self, members: Collection[Member]) -> frozenset[int] | None:
+        """Return the inodes of the sockets that the processes hold, or None where they can't be read."""
+        ...
+
+    def holder(self, listener: Listener) -> Holder | None:
+        """Return a process that holds the listener, or None where it can't be told."""
+        ...
+
+    def addresses(self, host: str) -> tuple[str, ...]:
+        """Return the numeric addresses to check for `host`: both loopbacks for `localhost`."""
+        ...
+
+    def watch_closed(self, callback: Callable[[int], None]) -> Cancellable | None:
+        """Call `callback` with the port of every listener that is closed from now on, at once.
+
+        `ANY_PORT` means that announcements were lost. None where the system announces nothing.
+        """
+        ...
+
+    # checks
+
+    def probe(self, order: ProbeOrder, on_answer: Callable[[Answer], None]) -> Cancellable:
+        """Make a check; `on_answer` is called once, at the latest when the check's timeout is over.
+
+        A command's own processes are part of no tree, whatever marker they carry.
+        """
+        ...
+
+    # output and files
+
+    def when_readable(self, descriptor: int, callback: Callable[[], None]) -> Cancellable:
+        """Call `callback` whenever the descriptor can be read, until cancelled."""
+        ...
+
+    def watch_file(self, path: str, callback: Callable[[], None]) -> Cancellable:
+        """Call `callback` soon after the file at `path` may have changed.
+
+        Also when it is replaced, deleted, restored, or a symlink on its way is swapped; a change of
+        content is reported within a second where the system gives notices or says that it does not; a look
+        every 10 s is the guarantee behind them. Ask first and read the file then: what happened before is
+        not reported.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of everything: no callback comes any more, and every process lives on."""
+        ...

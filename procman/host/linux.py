@@ -1,0 +1,293 @@
+"""Linux: pidfds for ends and signals, a child subreaper for orphans, `sock_diag` for ports.
+
+Every part that an old kernel or a sandbox may refuse has the slower way of `PosixHost` behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import fcntl
+import os
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable, Collection, Sequence
+from signal import Signals
+
+from procman.core.identity import Identity, Member
+from procman.core.verdict import Listener
+from procman.host import ports, procfs
+from procman.host.base import MARKER, Cancellable, Ended, Holder, Order, Run
+from procman.host.posix import Call, PosixHost, ended, wants_continue
+from procman.host.procfs import TICKS_PER_SECOND, Stat
+from procman.host.trees import Trees
+
+assert sys.platform == "linux"
+
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2), Linux 3.4
+PIDFD_GET_INFO = 0xC040FF0B  # ioctl(2), Linux 6.13: _IOWR(0xFF, 11, struct pidfd_info), its first 64 bytes
+PIDFD_INFO_EXIT = 1 << 3  # Linux 6.15: how a process ended, for whoever had a pidfd of it before
+EXIT_STATUS = 60  # offset in struct pidfd_info, linux/pidfd.h
+REAPING = 0.2  # seconds that whoever inherited a process may take to reap it: only then its end is told
+
+
+class _Ends:
+    """A wait for the first of some processes to end, on their pidfds."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, pidfds: list[int], callback: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._pidfds = pidfds
+        self._callback = callback
+        for pidfd in pidfds:
+            loop.add_reader(pidfd, self._on_end)
+
+    def cancel(self) -> None:
+        """Make sure that the callback is not called any more."""
+        for pidfd in self._pidfds:
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+        self._pidfds = []
+
+    def _on_end(self) -> None:
+        self.cancel()
+        self._callback()
+
+
+class LinuxHost(PosixHost):
+    """The host of a Linux machine. Owned by the thread of the event loop, the main one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._trees = Trees()
+        self._pidfds: dict[int, int] = {}  # of our children, by pid
+        self._adopted: set[int] = set()  # pidfds of first processes that a former manager started
+        self._diag = ports.Diagnostics()
+        self._closed: ports.ClosedNotices | None = None
+        become_subreaper()
+
+    def close(self) -> None:
+        """Let go of everything: no callback comes any more, and the processes live on."""
+        super().close()
+        for pidfd in self._pidfds.values():
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+        self._pidfds.clear()
+        for pidfd in self._adopted:
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+        self._adopted.clear()
+        self._diag.close()
+        if self._closed is not None:
+            self._closed.close()
+
+    # processes
+
+    def spawn(self, order: Order, on_exit: Callable[[Ended], None]) -> Identity:
+        """Start a process in a session of its own and return who it is."""
+        pid = self._start_child(order, on_exit)
+        stat = procfs.stat(pid)
+        assert stat is not None, "a child that was not reaped is in /proc, dead or alive"
+        identity = self._trees.identity(stat)
+        self._trees.started(Run(identity, order.environment.get(MARKER, "")))
+        return identity
+
+    def _know_check(self, pid: int) -> None:
+        self._trees.started_check(pid)
+
+    def _watch_child(self, pid: int) -> None:
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:  # no descriptor left, or a sandbox: SIGCHLD tells too
+            return
+        self._pidfds[pid] = pidfd
+        self._loop.add_reader(pidfd, self._reap, pid)
+
+    def _forget_child(self, pid: int) -> None:
+        self._trees.reaped(pid)
+        pidfd = self._pidfds.pop(pid, None)
+        if pidfd is not None:
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+
+    def _on_sigchld(self) -> None:
+        """Reap the orphans that came to us, and the children that have no pidfd."""
+        for pid in [pid for pid in self._children if pid not in self._pidfds]:
+            self._reap(pid)
+        for orphan in self._trees.orphans():
+            if not orphan.is_alive:
+                os.waitid(os.P_PID, orphan.pid, os.WEXITED | os.WNOHANG)
+
+    def tree(self, run: Run) -> tuple[Member, ...]:
+        """Return every living process of the run."""
+        return tuple(map(self._member, self._trees.look(run)))
+
+    def _member(self, stat: Stat) -> Member:
+        """Return the process as the contract describes it.
+
+        The kernel counts `started` in time that includes suspends, `now()` in time that does not: a process
+        from before a suspend looks older than it is, never younger. Rounded, so that two looks agree.
+        """
+        suspended = round(time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic(), 2)
+        born = stat.started / TICKS_PER_SECOND - suspended
+        return Member(self._trees.identity(stat), stat.parent, stat.name, born, stat.state)
+
+    def boot(self) -> str:
+        """Return the boot id."""
+        return procfs.boot_id()
+
+    def marked(self, prefix: str) -> dict[str, tuple[Member, ...]]:
+        """Return every living process whose marker begins with `prefix`, by marker: reads all of `/proc`."""
+        return {
+            marker: tuple(map(self._member, stats)) for marker, stats in self._trees.marked(prefix).items()
+        }
+
+    def adopt(self, leader: Identity, on_exit: Callable[[Ended], None]) -> bool:
+        """Watch a process that a former manager started; False if it lives no more."""
+        try:
+            pidfd = os.pidfd_open(leader.pid)
+        except OSError:
+            return False
+        if self._trees.find(leader) is None:
+            os.close(pidfd)
+            return False
+
+        def has_ended() -> None:
+            self._loop.remove_reader(pidfd)
+            tell(self._loop.time() + REAPING)
+
+        def tell(deadline: float) -> None:
+            if pidfd not in self._adopted:
+                return
+            end = pidfd_exit(pidfd)
+            if end == Ended(None, None) and self._loop.time() < deadline:
+                self._loop.call_later(REAPING / 20, tell, deadline)
+                return
+            self._adopted.discard(pidfd)
+            os.close(pidfd)
+            on_exit(end)
+
+        self._adopted.add(pidfd)
+        self._loop.add_reader(pidfd, has_ended)
+        return True
+
+    def find(self, identity: Identity) -> Member | None:
+        """Return the process if it still is the same one and alive."""
+        stat = self._trees.find(identity)
+        return None if stat is None else self._member(stat)
+
+    def _signal(self, member: Member, number: Signals) -> bool:
+        """Signal a process through a pidfd: opened first, compared then, so no other can get the signal."""
+        try:
+            pidfd = os.pidfd_open(member.pid)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            return super()._signal(member, number)
+        try:
+            stat = self._trees.find(member.identity)
+            if stat is None:
+                return False
+            signal.pidfd_send_signal(pidfd, number)
+            if wants_continue(stat.state, number):
+                signal.pidfd_send_signal(pidfd, signal.SIGCONT)
+        except (ProcessLookupError, PermissionError):
+            return False
+        finally:
+            os.close(pidfd)
+        return True
+
+    def when_one_ends(self, members: Sequence[Member], callback: Callable[[], None]) -> Cancellable:
+        """Call `callback` once, as soon as any of `members` has ended."""
+        pidfds: list[int] = []
+        try:
+            for member in members:
+                pidfds.append(os.pidfd_open(member.pid))
+                if self._trees.find(member.identity) is None:
+                    raise ProcessLookupError
+        except OSError as error:
+            for pidfd in pidfds:
+                os.close(pidfd)
+            if not isinstance(error, ProcessLookupError):
+                return super().when_one_ends(members, callback)
+            call = Call(callback)
+            self._loop.call_soon(call.run)
+            return call
+        return _Ends(self._loop, pidfds, callback)
+
+    # ports
+
+    def listeners(self) -> tuple[Listener, ...] | None:
+        """Return every TCP socket in LISTEN, of both families, or None where they can't be read."""
+        return self._diag.listeners()
+
+    def sockets_of(self, members: Collection[Member]) -> frozenset[int] | None:
+        """Return the inodes of the sockets that the processes hold, or None where they can't be read.
+
+        One process that can't be read makes it None: the port could be its own, and `stranger` would be a
+        guess. (An exiting one can't be read either, but holds its last sockets only for an instant.)
+        """
+        found: set[int] = set()
+        for member in members:
+            try:
+                held = procfs.sockets(member.pid)
+            except PermissionError:
+                stat = self._trees.find(member.identity)
+                if stat is None or stat.flags & procfs.EXITING:
+                    continue
+                return None
+            if self._trees.find(member.identity) is not None:
+                found.update(held)
+        return frozenset(found)
+
+    def holder(self, listener: Listener) -> Holder | None:
+        """Return a process that holds the listener, or None where it can't be told.
+
+        Every descriptor of every process is read, 5 to 23 ms: for a message, not for a decision.
+        """
+        for pid in procfs.pids():
+            try:
+                holds = listener.inode in procfs.sockets(pid)
+            except PermissionError:
+                continue
+            stat = procfs.stat(pid) if holds else None
+            if stat is not None:
+                age = max(0.0, self.now() - self._member(stat).born)
+                return Holder(pid, procfs.command_line(pid, stat.name), procfs.folder(pid), age)
+        return None
+
+    def watch_closed(self, callback: Callable[[int], None]) -> Cancellable | None:
+        """Call `callback` with the port of every listener that is closed from now on, at once."""
+        if self._closed is None:
+            try:
+                self._closed = ports.ClosedNotices(self._loop)
+            except OSError:
+                return None
+        return self._closed.watch(callback)
+
+
+def become_subreaper() -> bool:
+    """Make this process inherit the orphans among its descendants; return whether the kernel agreed.
+
+    Nothing in the standard library calls prctl(2). The import of ctypes costs 0.4 MB and 3 ms, and watchdog
+    needs it for inotify anyway.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    agreed: int = library.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    return agreed == 0
+
+
+def pidfd_exit(pidfd: int) -> Ended:
+    """Return how the process of a pidfd ended, though it was no child of ours; unknown before Linux 6.15."""
+    request = bytearray(64)
+    struct.pack_into("=Q", request, 0, PIDFD_INFO_EXIT)
+    try:
+        fcntl.ioctl(pidfd, PIDFD_GET_INFO, request)
+    except OSError:
+        return Ended(None, None)
+    (mask,) = struct.unpack_from("=Q", request, 0)
+    (status,) = struct.unpack_from("=i", request, EXIT_STATUS)
+    return ended(status) if mask & PIDFD_INFO_EXIT else Ended(None, None)

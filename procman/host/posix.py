@@ -1,0 +1,282 @@
+"""What Linux and macOS have in common: making processes, signalling them, and learning how they ended."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from signal import Signals
+
+from procman.core.identity import Identity, Member
+from procman.host.base import Answer, Cancellable, Ended, Order, ProbeOrder, SpawnError, Stage
+from procman.host.probes import Resolver, make_probe
+from procman.host.watch import FileWatcher
+
+assert sys.platform != "win32"
+
+LOOK_FOR_END = 0.05  # s between looks at whether a process has ended, where the system can't call us
+
+
+@dataclass(slots=True)
+class Call:
+    """A callback that can be called off."""
+
+    callback: Callable[[], None] | None
+
+    def cancel(self) -> None:
+        """Make sure that the callback is not called any more."""
+        self.callback = None
+
+    def run(self) -> None:
+        """Call back, unless called off."""
+        if self.callback is not None:
+            self.callback()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A descriptor that the loop watches for us."""
+
+    loop: asyncio.AbstractEventLoop
+    descriptor: int
+
+    def cancel(self) -> None:
+        """Watch it no longer; the descriptor may then be closed."""
+        if self.descriptor >= 0:
+            self.loop.remove_reader(self.descriptor)
+            self.descriptor = -1
+
+
+def start(order: Order) -> int:
+    """Start a process, the leader of a session of its own, and return its pid; to reap it is the caller's.
+
+    `subprocess` and not `posix_spawn`, which can't change the folder; without `preexec_fn` it uses vfork, so
+    the manager's size costs nothing. The command is looked for on the PATH of the child's environment, and
+    relative to its folder.
+
+    Raises:
+        SpawnError: nothing was started.
+    """
+    arguments = ("/bin/sh", "-c", *order.arguments) if order.shell else order.arguments
+    try:
+        process = subprocess.Popen(
+            arguments,
+            cwd=order.cwd,
+            env=order.environment,
+            stdin=order.stdin,
+            stdout=order.stdout,
+            stderr=order.stderr,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _spawn_error(error, order, arguments[0]) from error
+    except ValueError as error:  # a NUL byte in an argument, `=` in a variable's name
+        unfit = OSError(errno.EINVAL, f"{os.strerror(errno.EINVAL)} ({error})")
+        raise SpawnError(Stage.EXECUTE, unfit, arguments[0]) from error
+    process.returncode = 0  # else its finaliser warns, and the next Popen reaps our child behind our back
+    return process.pid
+
+
+def _spawn_error(error: OSError, order: Order, command: str) -> SpawnError:
+    """Return the stage that `error` belongs to: the child names the file it failed on, a failed fork none."""
+    if error.filename == order.cwd:
+        return SpawnError(Stage.CWD, error, order.cwd)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return SpawnError(Stage.PIPES, error, command)
+    if error.filename is None and error.errno in (errno.EAGAIN, errno.ENOMEM):
+        return SpawnError(Stage.FORK, error, command)
+    return SpawnError(Stage.EXECUTE, error, command)
+
+
+def ended(status: int) -> Ended:
+    """Return the meaning of a wait status."""
+    if os.WIFSIGNALED(status):
+        return Ended(None, signal_name(os.WTERMSIG(status)))
+    return Ended(os.WEXITSTATUS(status), None)
+
+
+def signal_name(number: int) -> str:
+    """Return the signal's name: `SIGTERM`, or `SIG37` for a real-time signal that Python has no name for."""
+    try:
+        return Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
+
+
+def kill_group(leader: int) -> None:
+    """Kill what is left of the group of a child of ours that is not reaped yet, so the number is its own."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # macOS says EPERM when only zombies are left
+        return
+
+
+def undo_inherited_signals() -> None:
+    """Make every child start with the default signals, whatever this process was started with.
+
+    `nohup` leaves HUP ignored, `sh -c 'procman up &'` INT and QUIT, and a mask survives exec as well: a tree
+    that never sees its stop signal would always be killed. A handler that does nothing is the same to us as
+    ignoring, but exec resets it. (PIPE and XFSZ are ignored by Python, and restored by `subprocess`.)
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+
+
+class PosixHost:
+    """The part of `Host` that needs nothing but POSIX. Owned by the thread of the event loop, the main one.
+
+    A child's end is learned from SIGCHLD here; a system that announces it better overrides `_watch_child`.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        undo_inherited_signals()
+        self._loop = loop
+        self._children: dict[int, Callable[[Ended], None]] = {}
+        self._resolver = Resolver(loop.time)
+        self._files = FileWatcher(loop)
+        loop.add_signal_handler(signal.SIGCHLD, self._on_sigchld)
+
+    def close(self) -> None:
+        """Let go of everything: no callback comes any more, and the processes live on."""
+        self._loop.remove_signal_handler(signal.SIGCHLD)
+        self._children.clear()
+        self._files.close()
+
+    # clock
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        return self._loop.time()
+
+    def wall(self) -> float:
+        """Return seconds since the epoch."""
+        return time.time()
+
+    def chance(self) -> float:
+        """Return a random number in [0, 1)."""
+        return random.random()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Cancellable:
+        """Call `callback` once, when `now()` has reached `when`."""
+        return self._loop.call_at(when, callback)
+
+    # processes
+
+    def _start_child(self, order: Order, on_exit: Callable[[Ended], None]) -> int:
+        """Start a process and return its pid; `on_exit` is called when it has ended and was reaped."""
+        pid = start(order)
+        self._children[pid] = on_exit
+        self._watch_child(pid)
+        return pid
+
+    def _watch_child(self, pid: int) -> None:
+        """See to it that `_reap(pid)` is called when the child has ended: SIGCHLD does already."""
+
+    def _on_sigchld(self) -> None:
+        for pid in list(self._children):
+            self._reap(pid)
+
+    def _reap(self, pid: int) -> bool:
+        """Reap our child if it has ended, and say so; return whether it was."""
+        try:
+            reaped, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:  # only if somebody else in this process reaps children
+            reaped, status = pid, 0
+        if reaped == 0:
+            return False
+        on_exit = self._children.pop(pid, None)
+        self._forget_child(pid)
+        if on_exit is not None:
+            on_exit(ended(status))
+        return True
+
+    def _forget_child(self, pid: int) -> None:
+        """The child was reaped: its number may belong to anybody from now on."""
+
+    def find(self, identity: Identity) -> Member | None:
+        """Return the process if it still is the same one and alive."""
+        raise NotImplementedError
+
+    def signal(self, members: Collection[Member], name: str) -> tuple[Member, ...]:
+        """Send the signal to each of `members` that is still the same process; return those it reached."""
+        number = Signals[name]
+        return tuple(member for member in members if self._signal(member, number))
+
+    def _signal(self, member: Member, number: Signals) -> bool:
+        """Signal a process by its number, which was its own an instant before."""
+        found = self.find(member.identity)
+        if found is None:
+            return False
+        try:
+            os.kill(member.pid, number)
+            if wants_continue(found.state, number):
+                os.kill(member.pid, signal.SIGCONT)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+
+    def when_one_ends(self, members: Sequence[Member], callback: Callable[[], None]) -> Cancellable:
+        """Call `callback` once, as soon as any of `members` has ended: within `LOOK_FOR_END` here."""
+        call = Call(callback)
+        self._look_for_end(tuple(members), call)
+        return call
+
+    def _look_for_end(self, members: tuple[Member, ...], call: Call) -> None:
+        if call.callback is None:
+            return
+        if any(self.find(member.identity) is None for member in members):
+            self._loop.call_soon(call.run)
+        else:
+            self._loop.call_later(LOOK_FOR_END, self._look_for_end, members, call)
+
+    # checks
+
+    def addresses(self, host: str) -> tuple[str, ...]:
+        """Return the numeric addresses to check for `host`."""
+        return self._resolver.addresses(host)
+
+    def probe(self, order: ProbeOrder, on_answer: Callable[[Answer], None]) -> Cancellable:
+        """Make a check; `on_answer` is called once, at the latest when the check's timeout is over."""
+        return make_probe(self._loop, order, on_answer, self._start_check)
+
+    def _start_check(self, order: Order, on_exit: Callable[[Ended], None]) -> Callable[[], None]:
+        """Start a check's command and return what kills it, whole group and all."""
+        pid = self._start_child(order, on_exit)
+        self._know_check(pid)
+
+        def kill() -> None:
+            if pid in self._children:
+                kill_group(pid)
+
+        return kill
+
+    def _know_check(self, pid: int) -> None:
+        """The child runs a check: it belongs to no run."""
+
+    # output and files
+
+    def when_readable(self, descriptor: int, callback: Callable[[], None]) -> Cancellable:
+        """Call `callback` whenever the descriptor can be read, until cancelled."""
+        self._loop.add_reader(descriptor, callback)
+        return _Reading(self._loop, descriptor)
+
+    def watch_file(self, path: str, callback: Callable[[], None]) -> Cancellable:
+        """Call `callback` soon after the file at `path` may have changed."""
+        return self._files.watch(path, callback)
+
+
+def wants_continue(state: str, number: Signals) -> bool:
+    """Return whether a process in `state` must be continued to see the signal.
+
+    TERM stays pending for a stopped process until it goes on; KILL does not wait for that.
+    """
+    return state == "T" and number not in (signal.SIGKILL, signal.SIGCONT, signal.SIGSTOP, signal.SIGTSTP)

@@ -1,0 +1,169 @@
+"""What `/proc` says about processes: read without a lock, so every answer may be about one that ends.
+
+Raw descriptors and `bytes`: a look costs 6 us a file so, against 14 us through `open()` (measured with 3.11),
+and a tree of node processes is some 60 files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+EXITING = 0x4  # PF_EXITING of linux/sched.h: its memory is gone, its descriptors go next
+COMMAND_SHOWN = 80  # characters of a command line in a message
+
+
+class Stat(NamedTuple):
+    """One line of `/proc/PID/stat`, as far as anyone here asks for it."""
+
+    pid: int
+    name: str
+    state: str
+    parent: int
+    session: int
+    flags: int
+    threads: int
+    started: int  # ticks since boot
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether any thread of it still runs: a process whose main thread has ended shows `Z` too."""
+        return self.state not in "ZX" or self.threads > 1
+
+
+def read(path: str) -> bytes:
+    """Return the whole content of a file of `/proc`.
+
+    Raises:
+        OSError: it is gone (`FileNotFoundError`, `ProcessLookupError`) or not ours to read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        content = os.read(descriptor, 4096)
+        if len(content) < 4096:
+            return content
+        chunks = [content]
+        while content := os.read(descriptor, 65536):
+            chunks.append(content)
+        return b"".join(chunks)
+    finally:
+        os.close(descriptor)
+
+
+def stat(pid: int) -> Stat | None:
+    """Return what the kernel says about the process, or None if there is none."""
+    try:
+        line = read(f"/proc/{pid}/stat")
+    except OSError:
+        return None
+    opening, closing = line.find(b"("), line.rfind(b")")  # the name may hold both
+    if closing < 0:
+        return None
+    fields = line[closing + 2 :].split(None, 20)
+    return Stat(
+        pid=pid,
+        name=os.fsdecode(line[opening + 1 : closing]),
+        state=chr(fields[0][0]),
+        parent=int(fields[1]),
+        session=int(fields[3]),
+        flags=int(fields[6]),
+        threads=int(fields[17]),
+        started=int(fields[19]),
+    )
+
+
+def pids() -> Iterator[int]:
+    """Yield the pid of every process that can be seen."""
+    return (int(name) for name in os.listdir("/proc") if name.isdecimal())
+
+
+def children(pid: int) -> list[int]:
+    """Return the pids of the process's children, zombies included.
+
+    They are listed under the thread that forked them, so every thread is asked. The kernel says of the file
+    that it may skip a child while another is reaped; only we reap ours, so for ourselves the list is exact.
+    """
+    found: list[int] = []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return found
+    for thread in threads:
+        try:
+            found.extend(map(int, read(f"/proc/{pid}/task/{thread}/children").split()))
+        except OSError:
+            continue  # this thread ended
+    return found
+
+
+def lists_children() -> bool:
+    """Return whether the kernel has `/proc/PID/task/TID/children` (CONFIG_PROC_CHILDREN)."""
+    return os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+
+
+def variable(pid: int, name: str) -> str | None:
+    """Return the value of an environment variable as it was at the process's last exec.
+
+    Returns:
+        None where it is not set, and also where the environment can't be read or reads empty: it does as soon
+        as the process is exiting, some ms before it is a zombie.
+    """
+    try:
+        environment = read(f"/proc/{pid}/environ")
+    except OSError:
+        return None
+    wanted = os.fsencode(name) + b"="
+    for entry in environment.split(b"\0"):
+        if entry.startswith(wanted):
+            return os.fsdecode(entry[len(wanted) :])
+    return None
+
+
+def sockets(pid: int) -> list[int]:
+    """Return the inodes of the sockets that the process holds.
+
+    Raises:
+        PermissionError: another user's. Of an exiting process, too, unless we are root: `/proc/PID/fd`
+            becomes root's when the memory is gone (fs/proc/base.c, task_dump_owner).
+    """
+    found: list[int] = []
+    folder = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(folder)
+    except PermissionError:
+        raise
+    except OSError:
+        return found
+    for name in names:
+        try:
+            target = os.readlink(f"{folder}/{name}")
+        except OSError:
+            continue  # closed meanwhile
+        if target.startswith("socket:["):
+            found.append(int(target[8:-1]))
+    return found
+
+
+def command_line(pid: int, name: str) -> str:
+    """Return the process's command line for people, on one line, or `[name]` where it has none."""
+    try:
+        raw = read(f"/proc/{pid}/cmdline")
+    except OSError:
+        raw = b""
+    text = " ".join(os.fsdecode(raw.replace(b"\0", b" ")).split()) or f"[{name}]"
+    return text if len(text) <= COMMAND_SHOWN else text[: COMMAND_SHOWN - 1] + "…"
+
+
+def folder(pid: int) -> str | None:
+    """Return the process's working directory, or None where it can't be told."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return None
+
+
+def boot_id() -> str:
+    """Return what tells this boot from every other."""
+    return read("/proc/sys/kernel/random/boot_id").decode().strip()

@@ -1,0 +1,196 @@
+"""Which processes belong to which run, by what `/proc` says.
+
+The manager is a child subreaper: a process whose parent dies becomes the manager's own child instead of
+init's. So the living processes of a run are its leader, those of the manager's other children that the run
+can claim, and all descendants of both; and when the leader is dead and no such child is left, the run is
+proven gone, by one file read (tests/contract/test_tree.py has the hostile ones).
+
+A run that an earlier manager started has its orphans elsewhere: with whoever inherited the leader, which is
+the leader's parent now. That list is not ours, so there an empty answer is proven by all of `/proc`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from procman.core.identity import Identity
+from procman.host import procfs
+from procman.host.base import MARKER, Run
+from procman.host.procfs import Stat
+
+REMEMBERED = 1024  # markers and runs kept in mind; a marker is read again and a run scanned for beyond that
+
+
+@dataclass(slots=True)
+class _Record:
+    """What earlier looks at a run found."""
+
+    inheritor: int | None  # pid of the process whose children its orphans become; None: never seen alive
+    seen: frozenset[tuple[int, int]] = frozenset()  # (pid, started) of the last look
+    has_session: bool = False  # at the last look somebody was alive, so the session id was not given away
+
+
+class Trees:
+    """The trees of every run. Owned by the thread of the event loop."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._session = os.getsid(0)
+        self._boot = procfs.boot_id()
+        self._lists_children = procfs.lists_children()
+        self._known: dict[int, bool] = {}  # children we started and did not reap yet → whether a check's
+        self._records: dict[Run, _Record] = {}
+        self._markers: dict[tuple[int, int], str] = {}
+
+    def identity(self, stat: Stat) -> Identity:
+        """Return who the process is."""
+        return Identity(stat.pid, stat.started, self._boot)
+
+    def find(self, identity: Identity) -> Stat | None:
+        """Return the process if it still is the same one and alive."""
+        if identity.boot != self._boot:
+            return None
+        stat = procfs.stat(identity.pid)
+        if stat is None or stat.started != identity.started or not stat.is_alive:
+            return None
+        return stat
+
+    def started(self, run: Run) -> None:
+        """Know the run's leader as a child that was started here, and is nobody's orphan."""
+        self._known[run.leader.pid] = False
+        self._remember(run, _Record(self._pid, has_session=True))
+
+    def started_check(self, pid: int) -> None:
+        """Know `pid` as a child that was started here, and belongs to no run though it has a run's marker."""
+        self._known[pid] = True
+
+    def reaped(self, pid: int) -> None:
+        """Forget `pid`: its number is free."""
+        self._known.pop(pid, None)
+
+    def orphans(self) -> list[Stat]:
+        """Return our children that we did not start, zombies included.
+
+        What was started here lives in a session of its own, and nobody joins a session later: a child in
+        ours was made by someone else in this process, who waits for it.
+        """
+        strange = (pid for pid in self._children(self._pid) if pid not in self._known)
+        found = (stat for pid in strange if (stat := procfs.stat(pid)) is not None)
+        return [stat for stat in found if stat.parent == self._pid and stat.session != self._session]
+
+    def look(self, run: Run) -> list[Stat]:
+        """Return the living processes of the run."""
+        if run.leader.boot != self._boot:
+            return []
+        record = self._records.get(run) or self._remember(run, _Record(None))
+        found: dict[int, Stat] = {}
+        leader = self.find(run.leader)
+        if leader is not None:
+            record.inheritor, record.has_session = leader.parent, True
+            self._walk(leader, self._children, found)
+        if record.inheritor is not None:
+            self._look_among_fostered(run, record, record.inheritor, found)
+        if record.inheritor is None or (not found and record.inheritor != self._pid):
+            self._scan(run, record, found)
+        record.seen = frozenset((stat.pid, stat.started) for stat in found.values())
+        record.has_session = bool(found)
+        return list(found.values())
+
+    def _look_among_fostered(self, run: Run, record: _Record, inheritor: int, found: dict[int, Stat]) -> None:
+        """Add the orphans of the run that `inheritor` has, and their descendants, to `found`.
+
+        A child may die after the list was read and before it is looked at: its own children come to the same
+        list then, too late to be on it. So an answer of nobody counts only once the list stays as it is.
+        """
+        before: list[int] | None = None
+        while True:
+            listed = self._children(inheritor)
+            for orphan in self._fostered(inheritor):
+                if orphan.pid not in found and self._claims(run, record, orphan):
+                    self._walk(orphan, self._children, found)
+            if found or listed == before:
+                return
+            before = listed
+
+    def marked(self, prefix: str) -> dict[str, list[Stat]]:
+        """Return the living processes of the machine whose marker begins with `prefix`, by marker."""
+        found: dict[str, list[Stat]] = {}
+        for pid in procfs.pids():
+            stat = procfs.stat(pid)
+            if stat is None or not stat.is_alive or pid == self._pid:
+                continue
+            marker = self._marker(stat)
+            if marker is not None and marker.startswith(prefix):
+                found.setdefault(marker, []).append(stat)
+        return found
+
+    def _remember(self, run: Run, record: _Record) -> _Record:
+        self._records[run] = record
+        for old in list(self._records)[:-REMEMBERED]:
+            del self._records[old]
+        return record
+
+    def _fostered(self, inheritor: int) -> list[Stat]:
+        """Return the living children of `inheritor` that may be orphans."""
+        if inheritor == self._pid:
+            return [stat for stat in self.orphans() if stat.is_alive]
+        found = (procfs.stat(pid) for pid in self._children(inheritor))
+        return [stat for stat in found if stat is not None and stat.is_alive]
+
+    def _claims(self, run: Run, record: _Record, stat: Stat) -> bool:
+        if stat.pid == self._pid:  # a manager that was started from inside its own app has that run's marker
+            return False
+        if (stat.pid, stat.started) in record.seen:
+            return True
+        if record.has_session and stat.session == run.leader.pid:
+            return True
+        return self._marker(stat) == run.marker
+
+    def _marker(self, stat: Stat) -> str | None:
+        key = (stat.pid, stat.started)
+        marker = self._markers.get(key)
+        if marker is None:
+            marker = procfs.variable(stat.pid, MARKER)
+            if marker is not None:
+                if len(self._markers) >= REMEMBERED:
+                    self._markers.clear()
+                self._markers[key] = marker
+        return marker
+
+    def _walk(self, root: Stat, children: Callable[[int], Iterable[int]], found: dict[int, Stat]) -> None:
+        """Add `root` and its living descendants to `found`."""
+        found[root.pid] = root
+        pending = [root.pid]
+        while pending:
+            parent = pending.pop()
+            for pid in children(parent):
+                stat = None if pid in found or pid == self._pid else procfs.stat(pid)
+                if stat is None or not stat.is_alive:
+                    continue
+                if stat.parent != parent and stat.parent not in found and stat.parent != self._pid:
+                    continue  # it ended, and another got its number
+                found[pid] = stat
+                pending.append(pid)
+
+    def _scan(self, run: Run, record: _Record, found: dict[int, Stat]) -> None:
+        """Add every process of the machine that the run can claim, and the descendants of those."""
+        everyone = {pid: stat for pid in procfs.pids() if (stat := procfs.stat(pid)) is not None}
+        below: dict[int, list[int]] = {}
+        for stat in everyone.values():
+            below.setdefault(stat.parent, []).append(stat.pid)
+        for stat in everyone.values():
+            if stat.pid in found or not stat.is_alive or self._is_check(stat):
+                continue
+            if self._claims(run, record, stat):
+                self._walk(stat, lambda pid: below.get(pid, ()), found)
+
+    def _is_check(self, stat: Stat) -> bool:
+        return self._known.get(stat.session, False)
+
+    def _children(self, pid: int) -> list[int]:
+        if self._lists_children:
+            return procfs.children(pid)
+        seen = (procfs.stat(each) for each in procfs.pids())
+        return [stat.pid for stat in seen if stat is not None and stat.parent == pid]

@@ -1,0 +1,298 @@
+"""The whole engine on a simulated machine: hours of it in a moment, and no process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.programs import Child, Listen, Program, Taken, Way, npm, server
+from tests.simulation.village import Village
+
+PROJECT = """\
+[apps.api]
+command = "node server.js"
+port = 3000
+
+[apps.web]
+command = "npm run dev"
+port = 5173
+depends_on = ["api"]
+
+[apps.worker]
+command = "node worker.js"
+"""
+
+Found = Callable[[str], Village]
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Iterator[Found]:
+    villages: list[Village] = []
+
+    def make(text: str = PROJECT) -> Village:
+        village = Village(tmp_path, text)
+        village.machine.programs.update(
+            {
+                "node server.js": server(after=0.3),
+                "npm run dev": npm(server(after=0.5)),
+                "node worker.js": Program(),
+            }
+        )
+        villages.append(village)
+        return village
+
+    yield make
+    for village in villages:
+        village.engine.shutdown(force=True)
+        village.until(lambda: village.ended)
+        assert not any(village.pids(app) for app in village.engine.apps), "something survived"
+        village.host.close()
+
+
+def started(found: Found, text: str = PROJECT) -> Village:
+    village = found(text)
+    village.up()
+    village.until(village.is_up)
+    village.notices.clear()
+    return village
+
+
+def test_apps_start_in_the_order_of_their_dependencies(found: Found) -> None:
+    village = found(PROJECT)
+    village.up()
+    village.until(village.is_up)
+    order = [command for _, command in village.machine.starts]
+    assert order.index("node server.js") < order.index("npm run dev")
+    api_up = next(n.at for n in village.notices if getattr(n, "new", "") == "running" and n.app == "api")
+    web_spawned = next(n.at for n in village.notices if getattr(n, "new", "") == "starting" and n.app == "web")
+    assert web_spawned >= api_up
+
+
+def test_apps_stop_in_the_reverse_order_each_proven_gone(found: Found) -> None:
+    village = started(found)
+    village.engine.shutdown()
+    village.until(lambda: village.ended)
+    stopped = [text.split(":")[0] for text in village.receipts()]
+    assert stopped.index("stopped web") < stopped.index("stopped api")
+
+
+def test_a_kill_of_any_process_of_the_tree_makes_one_new_tree(found: Found) -> None:
+    village = started(found)
+    for level in range(3):
+        before = village.pids("web")
+        assert len(before) == 3, "npm, sh and node"
+        village.machine.signal(village.machine.processes[before[level]], "SIGKILL")
+        village.advance(0.1)
+        village.until(village.is_up)
+        after = village.pids("web")
+        assert len(after) == 3
+        assert not set(before) & set(after), "nothing of the old tree is left"
+
+
+def test_the_first_restart_after_health_comes_within_milliseconds(found: Found) -> None:
+    village = started(found)
+    village.machine.signal(village.processes("worker")[0], "SIGKILL")
+    died = village.host.now()
+    village.until(lambda: len([1 for _, command in village.machine.starts if command == "node worker.js"]) == 2, step=0.001)
+    assert village.host.now() - died < 0.02
+
+
+def test_a_closed_listener_is_seen_at_once_whatever_the_interval_is(found: Found) -> None:
+    village = started(found, PROJECT.replace("port = 3000", 'port = 3000\ncheck_interval = "5m"'))
+    village.advance(60)
+    (api,) = village.processes("api")
+    village.machine.close(next(socket for socket in village.machine.sockets if socket.owner is api))
+    assert village.until(lambda: village.states()["api"] == "unhealthy", step=0.005) < 0.1
+    took = village.until(lambda: village.engine.apps["api"].restarts == 1)
+    assert 2.9 < took < 3.5, "`failures` x `retry_interval`"
+
+
+def test_a_hung_server_is_found_by_its_queue_and_replaced(found: Found) -> None:
+    village = started(found)
+    (api,) = village.processes("api")
+    village.machine.signal(api, "SIGSTOP")
+    village.until(lambda: village.engine.apps["api"].verdict is not None and village.engine.apps["api"].verdict.value == "hung")
+    village.until(lambda: village.engine.apps["api"].restarts == 1)
+    village.until(village.is_up)
+
+
+def test_a_stranger_on_the_port_is_named_waited_for_and_costs_no_restart(found: Found) -> None:
+    village = found(PROJECT)
+    stranger = village.machine.start(Program(listens=(Listen(3000),)), "python3 -m http.server 3000")
+    village.advance(1)
+    village.up()
+    village.advance(30)
+    assert village.states() == {"api": "waiting", "web": "waiting", "worker": "running"}
+    app = village.engine.apps["api"]
+    assert f"pid {stranger.pid}" in app.reason and "http.server" in app.reason
+    assert (app.restarts, app.starts) == (0, ())
+    village.machine.signal(stranger, "SIGTERM")
+    village.until(village.is_up, within=5)
+
+
+def test_an_app_that_moves_to_the_next_port_is_called_moved_and_left_alone(found: Found) -> None:
+    village = found(PROJECT)
+    village.machine.programs["npm run dev"] = npm(server(after=0.5, taken=Taken.NEXT))
+    village.up()
+    village.until(lambda: village.states()["web"] == "starting")
+    village.machine.start(Program(listens=(Listen(5173, taken=Taken.STAY),)), "stranger")
+    village.advance(90)
+    app = village.engine.apps["web"]
+    assert app.verdict is not None and app.verdict.value == "moved"
+    assert app.listening == ("127.0.0.1:5174",)
+    assert app.restarts == 0
+
+
+def test_only_what_an_edit_changes_is_touched(found: Found) -> None:
+    village = started(found)
+    before = {app: village.pids(app) for app in village.engine.apps}
+    village.edit("port = 3000", 'port = 3000\ncheck_interval = "2s"')
+    village.advance(1)
+    assert {app: village.pids(app) for app in village.engine.apps} == before
+    assert village.engine.configs["api"].check_interval == 2.0
+    village.edit("node worker.js", "node worker.js --fast")
+    village.machine.programs["node worker.js --fast"] = Program()
+    village.advance(1)
+    village.until(village.is_up)
+    assert village.pids("worker") != before["worker"]
+    assert (village.pids("api"), village.pids("web")) == (before["api"], before["web"])
+
+
+def test_an_app_that_leaves_the_file_is_ended_and_one_that_comes_is_started(found: Found) -> None:
+    village = started(found)
+    village.edit('[apps.worker]\ncommand = "node worker.js"', '[apps.cron]\ncommand = "node cron.js"')
+    village.machine.programs["node cron.js"] = Program()
+    village.advance(1)
+    village.until(village.is_up)
+    assert set(village.states()) == {"api", "web", "cron"}
+    assert village.pids("worker") == []
+
+
+def test_an_invalid_edit_changes_nothing_and_says_so(found: Found) -> None:
+    village = started(found)
+    before = {app: village.pids(app) for app in village.engine.apps}
+    village.edit("port = 3000", "port = 99999")
+    village.advance(1)
+    config = village.engine.status()["manager"]["config"]
+    assert config["state"] == "rejected"
+    assert "expected 1 to 65535, got 99999" in config["error"]
+    assert {app: village.pids(app) for app in village.engine.apps} == before
+    village.edit("port = 99999", "port = 3000")
+    village.advance(1)
+    assert village.engine.status()["manager"]["config"]["state"] == "applied"
+
+
+def test_a_file_that_is_caught_half_written_is_read_again(found: Found) -> None:
+    village = started(found)
+    text = village.file.read_text()
+    village.file.write_text("")
+    village.advance(0.1)
+    village.file.write_text(text.replace("node worker.js", "node worker2.js"))
+    village.machine.programs["node worker2.js"] = Program()
+    village.advance(1)
+    assert village.engine.status()["manager"]["config"]["state"] == "applied"
+    assert village.engine.configs["worker"].command.text == "node worker2.js"
+
+
+def test_whatever_has_left_the_group_and_the_session_is_ended_too(found: Found) -> None:
+    village = found(PROJECT)
+    stubborn = Program(ignores=frozenset({"SIGTERM"}))
+    village.machine.programs["node worker.js"] = Program(
+        children=(Child(stubborn, way=Way.ORPHAN), Child(Program(), way=Way.SESSION)), drains={"SIGTERM": 0.1}
+    )
+    village.up()
+    village.advance(5)
+    assert len(village.pids("worker")) >= 3
+    village.engine.stop(["worker"])
+    village.advance(9)
+    assert village.states()["worker"] == "stopping", "not stopped while something lives"
+    village.until(lambda: village.states()["worker"] == "stopped")
+    assert village.pids("worker") == []
+    assert any("SIGKILL after 10s" in text for text in village.receipts())
+
+
+def test_a_new_manager_takes_the_same_processes_back(found: Found) -> None:
+    village = started(found)
+    village.machine.signal(village.processes("worker")[0], "SIGKILL")
+    village.advance(0.1)
+    village.until(village.is_up)
+    before = {app: village.pids(app) for app in village.engine.apps}
+    village.kill_manager()
+    village.machine.advance(30)
+    village.manage()
+    village.up()
+    village.advance(2)
+    assert {app: village.pids(app) for app in village.engine.apps} == before
+    assert village.is_up()
+    assert village.engine.apps["worker"].restarts == 1, "counts are kept"
+    assert len(village.machine.starts) == 4, "none was started again"
+
+
+def test_an_exit_while_no_manager_ran_is_mended_by_the_next(found: Found) -> None:
+    village = started(found)
+    village.kill_manager()
+    village.machine.signal(village.processes("worker")[0], "SIGKILL")
+    village.machine.advance(1)
+    village.manage()
+    village.up()
+    village.until(village.is_up)
+    assert len(village.pids("worker")) == 1
+
+
+def test_what_left_the_file_while_no_manager_ran_is_ended_by_the_next(found: Found) -> None:
+    village = started(found)
+    village.kill_manager()
+    village.edit('[apps.worker]\ncommand = "node worker.js"\n', "")
+    village.manage()
+    village.until(lambda: "worker" not in village.states())
+    assert village.pids("worker") == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{", b"null", b'{"version": 99}', b"\xff\xfe", b'{"version": 1, "boot": "another", "app": {}}'],
+)
+def test_a_damaged_record_hides_no_app_and_harms_no_stranger(found: Found, damage: bytes) -> None:
+    village = started(found)
+    before = {app: village.pids(app) for app in village.engine.apps}
+    village.kill_manager()
+    for record in (village.home / "run").glob("*.json"):
+        record.write_bytes(damage)
+    stranger = village.machine.start(Program(), "stranger")
+    village.manage()
+    village.up()
+    village.until(village.is_up)
+    assert {app: village.pids(app) for app in village.engine.apps} == before
+    assert stranger.pid in village.machine.processes
+
+
+def test_a_stop_that_was_under_way_is_finished_by_the_next_manager(found: Found) -> None:
+    village = found(PROJECT)
+    village.machine.programs["node worker.js"] = Program(ignores=frozenset({"SIGTERM"}))
+    village.up()
+    village.until(village.is_up)
+    village.engine.stop(["worker"])
+    village.advance(1)
+    village.kill_manager()
+    village.manage()
+    village.until(lambda: village.states()["worker"] == "stopped")
+    assert village.pids("worker") == []
+
+
+def test_an_app_that_dies_again_and_again_is_slowed_down_and_given_up(found: Found) -> None:
+    village = found(PROJECT)
+    village.machine.programs["node worker.js"] = Program(exits_after=1.2, code=1)
+    village.up()
+    village.until(lambda: village.states()["worker"] == "failed", within=600)
+    assert len([1 for _, command in village.machine.starts if command == "node worker.js"]) == 10
+    assert "gave up after 10 starts within 10m" in village.engine.apps["worker"].reason
+
+
+def test_nothing_due_leaves_one_timer_for_each_steady_check(found: Found) -> None:
+    village = started(found, '[apps.worker]\ncommand = "node worker.js"\n')
+    steps = len(village.notices)
+    village.advance(3600)
+    assert len(village.notices) == steps
+    assert village.engine.apps["worker"].wake_at is None
