@@ -98,7 +98,7 @@ async def _down(call: Call) -> Frame:
         watch.aim(names, everything=True)
         answers = await watch.until(names, Goal.STOPPED)
         if not watch.survivors and None not in answers.values():
-            await call.ended  # an app that has left the file may still be stopping
+            await call.until_ended()  # an app that has left the file may still be stopping
         return _outcome(answers, watch, ended=call.ended.done())
 
 
@@ -128,7 +128,7 @@ async def _follow(call: Call) -> Frame:
     names = call.engine.select(call.request.apps)
     with Watch(call) as watch:
         watch.aim(names, everything=not call.request.apps)
-        await call.ended
+        await call.until_ended()
     return done()
 
 

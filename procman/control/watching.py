@@ -27,6 +27,10 @@ class Call:
     ended: asyncio.Future[None]  # done once every app is stopped and the manager is about to end
     clock: Callable[[], float]  # monotonic seconds
 
+    async def until_ended(self) -> None:
+        """Wait for the end of every app; a client that leaves meanwhile takes its own wait along."""
+        await asyncio.shield(self.ended)  # cancelling a task cancels the future that it awaits, for all
+
 
 class Watch:
     """The notices of the engine while one request waits; owned by that request's task.

@@ -28,6 +28,14 @@ class Condition(Enum):
     COMPLETED = "completed"
 
 
+class PortPolicy(Enum):
+    """What is done about a port that somebody else holds, or that the app has left."""
+
+    STRICT = "strict"  # the holder is named and waited for
+    RECLAIM = "reclaim"  # a proven orphan of this project is ended first
+    FOLLOW = "follow"  # the app may move: checks go where it listens
+
+
 class CheckKind(Enum):
     """How an app is asked whether it works."""
 
@@ -120,6 +128,7 @@ class AppConfig:
     env_file: tuple[str, ...] = ()  # absolute; read at every start
     inherit_env: bool = True
     prepare: Command | None = None
+    port_policy: PortPolicy = PortPolicy.STRICT
     prepare_inputs: tuple[str, ...] = ()  # absolute; empty: the lockfile and package.json in `cwd`
     autostart: bool = True
     enabled: bool = True

@@ -155,7 +155,7 @@ APP = _table(
     Field("env", "env", kinds.ENVIRONMENT, _RESTART,
           "Variables of the app. `${VAR}` and `${VAR:-default}` are filled in, a `$` alone never.", "{}"),
     Field("env_file", "env_file", kinds.PATHS, _RESTART,
-          "Files of `KEY=VALUE` lines, relative to `cwd` (else to the file), read at every start; the last wins."),
+          "Files of `KEY=VALUE` lines, relative to `cwd` (else to the file), read at each start; the last wins."),
     Field("inherit_env", "inherit_env", kinds.BOOLEAN, _RESTART,
           "Pass on the environment of the manager; with `false` only what every program needs.", "true"),
     Field("prepare", "prepare", kinds.COMMAND, _NEXT_START,
@@ -163,6 +163,10 @@ APP = _table(
     Field("prepare_inputs", "prepare_inputs", kinds.PATHS, _NEXT_START,
           "The files, relative to `cwd`, whose change makes `prepare` run again.",
           absent="the lockfile in `cwd`, or the manifest where there is none"),
+    Field("port_policy", "port_policy", kinds.PORT_POLICY, _LIVE,
+          "What is done about a port that somebody else holds: `strict` names and waits for them, `reclaim` "
+          "ends a proven orphan of this project first, with `follow` the app may take another port and is "
+          "checked there.", '"strict"'),
     Field("autostart", "autostart", kinds.BOOLEAN, _LIVE,
           "Start the app with the manager; with `false` it waits for `procman start`.", "true"),
     Field("enabled", "enabled", kinds.BOOLEAN, _LIVE,

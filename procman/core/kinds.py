@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from procman.core.config import Condition, Restart
+from procman.core.config import Condition, PortPolicy, Restart
 from procman.core.values import (
     Bad,
     alternatives,
@@ -223,6 +223,7 @@ KEEP = Kind("0 to 1000", integer(0, 1000))
 STARTS = Kind("0 to 1000000", integer(0, 1_000_000))
 FACTOR = Kind("number from 1 to 100", number(1, 100))
 SHARE = Kind("number from 0 to 1", number(0, 1))
+PORT_POLICY = Kind(alternatives(f'`"{choice.value}"`' for choice in PortPolicy), one_of(PortPolicy))
 RESTART = Kind(alternatives(f'`"{choice.value}"`' for choice in Restart), one_of(Restart))
 COMMAND = Kind("string or array of strings", command)
 HOST = Kind("host name or address", host)

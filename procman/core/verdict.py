@@ -98,6 +98,13 @@ def _answers(listeners: Sequence[Listener], address: str) -> Listener | None:
     return None
 
 
+def follow(judgement: Judgement, port: int) -> int | None:
+    """Return the port that an app has moved to: of several the next above its own, as Vite and Next choose."""
+    if judgement.verdict is not Verdict.MOVED:
+        return None
+    return min((each.port for each in judgement.listening), key=lambda other: (other < port, other))
+
+
 def in_the_way(listeners: Iterable[Listener] | None, port: int) -> Listener | None:
     """Return a listener that holds `port` on any address, or None when it is free or can't be told."""
     return next((each for each in listeners or () if each.port == port), None)

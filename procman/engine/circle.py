@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import Generic, TypeVar, assert_never
 
 from procman.core import machine
-from procman.core.config import AppConfig, CheckKind, Command
+from procman.core.config import AppConfig, CheckKind, Command, PortPolicy
 from procman.core.gate import blocker
 from procman.core.machine import ALIVE, App, Event, Moment, State, step
-from procman.core.verdict import Verdict, in_the_way
+from procman.core.verdict import Listener, Verdict, in_the_way
 from procman.engine import output
 from procman.engine.ending import TreeEnding
 from procman.engine.events import Notice, Problem, Receipt, Transition
 from procman.engine.prepare import Prepared
 from procman.engine.prober import Prober
+from procman.engine.reclaim import Reclaimer
 from procman.engine.runs import Runs
 from procman.engine.stopping import OrderedStop
 from procman.engine.supervised import Supervised
@@ -87,6 +88,7 @@ class Circle:
         self._moved: set[str] = set()  # apps whose state has changed since dependents were looked at
         self._changed: set[str] = set()  # apps that have changed in this round
         self._endings: dict[str, TreeEnding] = {}
+        self._reclaimer = Reclaimer(host, self.runs.project, tell)
         self._prepared = Prepared(home / "prepared.json")
 
     def add(self, config: AppConfig) -> Supervised:
@@ -210,13 +212,19 @@ class Circle:
         self._inbox.append((config.name, event))
 
     def _look_at_port(self, config: AppConfig) -> Event:
-        if config.port is not None:
+        if config.port is not None and config.port_policy is not PortPolicy.FOLLOW:
             listener = in_the_way(self._host.listeners(), config.port)
             if listener is not None:
                 holder = self._host.holder(listener) or "a process that can't be told"
                 reason = f"waits for port {config.port}: {listener} is held by {holder}"
+                if config.port_policy is PortPolicy.RECLAIM and self._reclaim(config, listener):
+                    reason = f"{reason}, an orphan of this project that is being ended"
                 return machine.Held(reason, recheck=True, verdict=Verdict.STRANGER)
         return machine.Cleared(prepare=self._prepared.is_due(config))
+
+    def _reclaim(self, config: AppConfig, listener: Listener) -> bool:
+        current = {each.run.marker for each in self.supervised.values() if each.run is not None}
+        return self._reclaimer.reclaim(listener, current, config.stop_timeout)
 
     def _begin(self, supervised: Supervised, generation: int, command: Command) -> None:
         supervised.exited = False

@@ -204,7 +204,8 @@ class Engine:
 
     def _on_listener_closed(self, port: int) -> None:
         for supervised in self._circle.supervised.values():
-            if supervised.port == port or port == ANY_PORT:
+            listens = any(each.endswith(f":{port}") for each in supervised.app.listening)
+            if supervised.port == port or listens or port == ANY_PORT:
                 self._circle.post(supervised.name, machine.Suspected(supervised.app.generation))
 
     # The file

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from procman.core.config import AppConfig, CheckKind
+from procman.core.config import CheckKind, PortPolicy
 from procman.core.identity import Member
 from procman.core.machine import Outcome, Probed, State
-from procman.core.verdict import Judgement, Listener, Verdict, judge
+from procman.core.verdict import Judgement, Listener, Verdict, follow, judge
 from procman.engine.supervised import Supervised
 from procman.host.base import Answer, Cancellable, Health, Host, ProbeOrder
 
@@ -39,6 +39,8 @@ class Prober:
         self._pending: Cancellable | None = None
         self._members: tuple[Member, ...] = ()
         self._judgement = Judgement(Verdict.UNKNOWN)
+        self._port = self._config.port  # that is asked: another one where the app is followed to it
+        self._moved: str | None = None  # where the app was followed to, in words
         self._over = False
 
     def begin(self) -> None:
@@ -50,13 +52,15 @@ class Prober:
             self._answer_log()
             return
         if config.port is not None:
-            self._judgement = self._look(config, config.port)
+            self._judgement = self._look(config.port)
+            if config.port_policy is PortPolicy.FOLLOW:
+                self._follow(config.port)
             if config.check.kind is not CheckKind.EXEC and self._judgement.verdict in UNANSWERED:
                 self._done(Outcome.DOWN, self._judgement.verdict, self._say_who(config.port))
                 return
         order = ProbeOrder(
             check=config.check,
-            port=config.port,
+            port=self._port,
             addresses=self._judgement.own_addresses or self._host.addresses(config.host),
             cwd=config.cwd,
             environment=self._environment() if config.check.kind is CheckKind.EXEC else {},
@@ -69,9 +73,9 @@ class Prober:
         if self._pending is not None:
             self._pending.cancel()
 
-    def _look(self, config: AppConfig, port: int) -> Judgement:
+    def _look(self, port: int) -> Judgement:
         """Return whose port it is; a listener that was opened between two lists is not called a stranger."""
-        addresses = self._host.addresses(config.host)
+        addresses = self._host.addresses(self._config.host)
         for _ in range(2):
             listeners = self._host.listeners()
             judgement = judge(listeners, self._host.sockets_of(self._members), port, addresses)
@@ -80,6 +84,15 @@ class Prober:
             assert self._run is not None, "only a run is checked"
             self._members = self._host.tree(self._run)
         return judgement
+
+    def _follow(self, port: int) -> None:
+        """Go on with the port that the app has moved to, if it has."""
+        there = follow(self._judgement, port)
+        if there is None:
+            return
+        judgement = self._look(there)
+        if judgement.verdict is Verdict.OWN:
+            self._moved, self._port, self._judgement = self._say_who(port), there, judgement
 
     def _answer_log(self) -> None:
         pattern = self._config.check.pattern
@@ -149,6 +162,9 @@ class Prober:
 
     def _done(self, outcome: Outcome, verdict: Verdict | None, detail: str) -> None:
         self._over = True
+        if self._moved is not None:
+            detail = f"{self._moved}; {detail}"
+            verdict = Verdict.MOVED if verdict is Verdict.OWN else verdict
         self._on_probed(
             Probed(
                 generation=self._generation,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from procman.host.base import MARKER
 from tests.fakes.programs import Child, Listen, Program, Taken, Way, npm, server
 from tests.simulation.village import Village
 
@@ -66,7 +67,9 @@ def test_apps_start_in_the_order_of_their_dependencies(found: Found) -> None:
     order = [command for _, command in village.machine.starts]
     assert order.index("node server.js") < order.index("npm run dev")
     api_up = next(n.at for n in village.notices if getattr(n, "new", "") == "running" and n.app == "api")
-    web_spawned = next(n.at for n in village.notices if getattr(n, "new", "") == "starting" and n.app == "web")
+    web_spawned = next(
+        n.at for n in village.notices if getattr(n, "new", "") == "starting" and n.app == "web"
+    )
     assert web_spawned >= api_up
 
 
@@ -95,7 +98,10 @@ def test_the_first_restart_after_health_comes_within_milliseconds(found: Found) 
     village = started(found)
     village.machine.signal(village.processes("worker")[0], "SIGKILL")
     died = village.host.now()
-    village.until(lambda: len([1 for _, command in village.machine.starts if command == "node worker.js"]) == 2, step=0.001)
+    village.until(
+        lambda: len([1 for _, command in village.machine.starts if command == "node worker.js"]) == 2,
+        step=0.001,
+    )
     assert village.host.now() - died < 0.02
 
 
@@ -113,7 +119,12 @@ def test_a_hung_server_is_found_by_its_queue_and_replaced(found: Found) -> None:
     village = started(found)
     (api,) = village.processes("api")
     village.machine.signal(api, "SIGSTOP")
-    village.until(lambda: village.engine.apps["api"].verdict is not None and village.engine.apps["api"].verdict.value == "hung")
+    village.until(
+        lambda: (
+            village.engine.apps["api"].verdict is not None
+            and village.engine.apps["api"].verdict.value == "hung"
+        )
+    )
     village.until(lambda: village.engine.apps["api"].restarts == 1)
     village.until(village.is_up)
 
@@ -296,3 +307,49 @@ def test_nothing_due_leaves_one_timer_for_each_steady_check(found: Found) -> Non
     village.advance(3600)
     assert len(village.notices) == steps
     assert village.engine.apps["worker"].wake_at is None
+
+
+def test_an_app_that_is_followed_is_up_on_the_port_it_took(found: Found) -> None:
+    village = found(PROJECT.replace("port = 5173", 'port = 5173\nport_policy = "follow"'))
+    village.machine.programs["npm run dev"] = npm(server(after=0.5, taken=Taken.NEXT))
+    village.machine.start(Program(listens=(Listen(5173),)), "python3 -m http.server 5173")
+    village.advance(1)
+    village.up()
+    village.until(village.is_up)
+    app = village.engine.apps["web"]
+    assert app.verdict is not None and app.verdict.value == "moved"
+    assert "listens on 127.0.0.1:5174 instead of port 5173" in app.reason
+    (node,) = [process for process in village.processes("web") if len(village.processes("web")) == 3][2:]
+    village.machine.close(next(socket for socket in village.machine.sockets if socket.owner is node))
+    assert village.until(lambda: village.states()["web"] == "unhealthy", step=0.005) < 0.1
+
+
+def orphan(village: Village, app: str, port: int) -> int:
+    """Start a process that an earlier manager of this project lost sight of."""
+    program = Program(listens=(Listen(port),), ignores=frozenset({"SIGTERM"}))
+    marker = f"{village.engine._circle.runs.project}{app}:0"
+    process = village.machine.start(program, "node old.js", environment={MARKER: marker})
+    village.advance(0.1)
+    return process.pid
+
+
+def test_a_reclaimed_port_costs_its_orphan_and_nobody_else(found: Found) -> None:
+    village = found(PROJECT.replace("port = 3000", 'port = 3000\nport_policy = "reclaim"'))
+    lost = orphan(village, "api", 3000)
+    stranger = village.machine.start(Program(listens=(Listen(5173),)), "stranger")
+    village.up()
+    village.until(lambda: village.states()["api"] == "running", within=30)
+    assert lost not in village.machine.processes
+    assert any(text.startswith("stopped an orphan of api: ") for text in village.receipts())
+    assert stranger.pid in village.machine.processes, "what is not proven ours is left alone"
+    village.machine.signal(stranger, "SIGKILL")
+
+
+def test_an_orphan_is_waited_for_where_the_policy_is_strict(found: Found) -> None:
+    village = found(PROJECT)
+    lost = orphan(village, "api", 3000)
+    village.up()
+    village.advance(30)
+    assert village.states()["api"] == "waiting"
+    assert lost in village.machine.processes
+    village.machine.signal(village.machine.processes[lost], "SIGKILL")

@@ -32,7 +32,9 @@ class Village:
         """Start a manager; what the one before left is its to take back."""
         self.ended = False
         self.host = FakeHost(self.machine)
-        self.engine = Engine(self.host, read_config(str(self.file)), self.home, {"PATH": "/bin"}, self._on_empty)
+        self.engine = Engine(
+            self.host, read_config(str(self.file)), self.home, {"PATH": "/bin"}, self._on_empty
+        )
         self.engine.subscribe(self.notices.append)
 
     def up(self, *names: str) -> None:
