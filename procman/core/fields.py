@@ -155,7 +155,7 @@ APP = _table(
     Field("env", "env", kinds.ENVIRONMENT, _RESTART,
           "Variables of the app. `${VAR}` and `${VAR:-default}` are filled in, a `$` alone never.", "{}"),
     Field("env_file", "env_file", kinds.PATHS, _RESTART,
-          "Files of `KEY=VALUE` lines, relative to `cwd` (else to the file), read at each start; the last wins."),
+          "Files of `KEY=VALUE` lines, relative to `cwd` or else to the file, read at each start."),
     Field("inherit_env", "inherit_env", kinds.BOOLEAN, _RESTART,
           "Pass on the environment of the manager; with `false` only what every program needs.", "true"),
     Field("prepare", "prepare", kinds.COMMAND, _NEXT_START,

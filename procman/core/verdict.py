@@ -99,7 +99,7 @@ def _answers(listeners: Sequence[Listener], address: str) -> Listener | None:
 
 
 def follow(judgement: Judgement, port: int) -> int | None:
-    """Return the port that an app has moved to: of several the next above its own, as Vite and Next choose."""
+    """Return the port that an app has moved to: of several the next above its own, as Vite chooses."""
     if judgement.verdict is not Verdict.MOVED:
         return None
     return min((each.port for each in judgement.listening), key=lambda other: (other < port, other))

@@ -62,7 +62,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a process ended: an exit code, or the name of the signal that killed it; neither if it is not told."""
+    """How a process ended: an exit code, or the name of the signal that killed it; neither if not told."""
 
     code: int | None
     signal: str | None

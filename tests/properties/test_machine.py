@@ -146,7 +146,7 @@ class OneApp(RuleBasedStateMachine):
         ):
             return
         if self.answers in ("up", "unknown"):
-            assert after.state is State.RUNNING and after.failures == 0
+            assert (after.state, after.failures) == (State.RUNNING, 0)
         else:
             assert after.failures == before.failures + 1
             assert after.state is State.UNHEALTHY
@@ -198,7 +198,7 @@ class OneApp(RuleBasedStateMachine):
     def what_rests_has_no_timer_and_what_moves_has_one(self) -> None:
         app = self.world.app
         rests = app.state in (State.STOPPED, State.FAILED, State.COMPLETED)
-        assert (app.wake_at is None) == (rests or app.probing and app.deadline is None)
+        assert (app.wake_at is None) == (rests or (app.probing and app.deadline is None))
 
     @invariant()
     def what_is_not_wanted_is_down_or_on_its_way(self) -> None:

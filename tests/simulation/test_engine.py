@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from procman.engine.events import Transition
 from procman.host.base import MARKER
 from tests.fakes.programs import Child, Listen, Program, Taken, Way, npm, server
 from tests.simulation.village import Village
@@ -46,10 +47,7 @@ def found(tmp_path: Path) -> Iterator[Found]:
 
     yield make
     for village in villages:
-        village.engine.shutdown(force=True)
-        village.until(lambda: village.ended)
-        assert not any(village.pids(app) for app in village.engine.apps), "something survived"
-        village.host.close()
+        village.end()
 
 
 def started(found: Found, text: str = PROJECT) -> Village:
@@ -66,11 +64,8 @@ def test_apps_start_in_the_order_of_their_dependencies(found: Found) -> None:
     village.until(village.is_up)
     order = [command for _, command in village.machine.starts]
     assert order.index("node server.js") < order.index("npm run dev")
-    api_up = next(n.at for n in village.notices if getattr(n, "new", "") == "running" and n.app == "api")
-    web_spawned = next(
-        n.at for n in village.notices if getattr(n, "new", "") == "starting" and n.app == "web"
-    )
-    assert web_spawned >= api_up
+    moves = [(n.app, n.new) for n in village.notices if isinstance(n, Transition)]
+    assert moves.index(("api", "running")) < moves.index(("web", "starting"))
 
 
 def test_apps_stop_in_the_reverse_order_each_proven_gone(found: Found) -> None:
@@ -98,10 +93,7 @@ def test_the_first_restart_after_health_comes_within_milliseconds(found: Found) 
     village = started(found)
     village.machine.signal(village.processes("worker")[0], "SIGKILL")
     died = village.host.now()
-    village.until(
-        lambda: len([1 for _, command in village.machine.starts if command == "node worker.js"]) == 2,
-        step=0.001,
-    )
+    village.until(lambda: village.starts("node worker.js") == 2, step=0.001)
     assert village.host.now() - died < 0.02
 
 
@@ -119,12 +111,7 @@ def test_a_hung_server_is_found_by_its_queue_and_replaced(found: Found) -> None:
     village = started(found)
     (api,) = village.processes("api")
     village.machine.signal(api, "SIGSTOP")
-    village.until(
-        lambda: (
-            village.engine.apps["api"].verdict is not None
-            and village.engine.apps["api"].verdict.value == "hung"
-        )
-    )
+    village.until(lambda: village.verdict("api") == "hung")
     village.until(lambda: village.engine.apps["api"].restarts == 1)
     village.until(village.is_up)
 
@@ -137,7 +124,8 @@ def test_a_stranger_on_the_port_is_named_waited_for_and_costs_no_restart(found: 
     village.advance(30)
     assert village.states() == {"api": "waiting", "web": "waiting", "worker": "running"}
     app = village.engine.apps["api"]
-    assert f"pid {stranger.pid}" in app.reason and "http.server" in app.reason
+    assert f"pid {stranger.pid}" in app.reason
+    assert "http.server" in app.reason
     assert (app.restarts, app.starts) == (0, ())
     village.machine.signal(stranger, "SIGTERM")
     village.until(village.is_up, within=5)
@@ -151,7 +139,7 @@ def test_an_app_that_moves_to_the_next_port_is_called_moved_and_left_alone(found
     village.machine.start(Program(listens=(Listen(5173, taken=Taken.STAY),)), "stranger")
     village.advance(90)
     app = village.engine.apps["web"]
-    assert app.verdict is not None and app.verdict.value == "moved"
+    assert village.verdict("web") == "moved"
     assert app.listening == ("127.0.0.1:5174",)
     assert app.restarts == 0
 
@@ -297,7 +285,7 @@ def test_an_app_that_dies_again_and_again_is_slowed_down_and_given_up(found: Fou
     village.machine.programs["node worker.js"] = Program(exits_after=1.2, code=1)
     village.up()
     village.until(lambda: village.states()["worker"] == "failed", within=600)
-    assert len([1 for _, command in village.machine.starts if command == "node worker.js"]) == 10
+    assert village.starts("node worker.js") == 10
     assert "gave up after 10 starts within 10m" in village.engine.apps["worker"].reason
 
 
@@ -317,9 +305,9 @@ def test_an_app_that_is_followed_is_up_on_the_port_it_took(found: Found) -> None
     village.up()
     village.until(village.is_up)
     app = village.engine.apps["web"]
-    assert app.verdict is not None and app.verdict.value == "moved"
+    assert village.verdict("web") == "moved"
     assert "listens on 127.0.0.1:5174 instead of port 5173" in app.reason
-    (node,) = [process for process in village.processes("web") if len(village.processes("web")) == 3][2:]
+    node = village.processes("web")[2]
     village.machine.close(next(socket for socket in village.machine.sockets if socket.owner is node))
     assert village.until(lambda: village.states()["web"] == "unhealthy", step=0.005) < 0.1
 

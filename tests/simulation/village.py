@@ -78,6 +78,20 @@ class Village:
     def pids(self, app: str) -> list[int]:
         return sorted(process.pid for process in self.processes(app))
 
+    def verdict(self, app: str) -> str | None:
+        found = self.engine.apps[app].verdict
+        return None if found is None else str(found.value)
+
+    def starts(self, command: str) -> int:
+        return sum(1 for _, started in self.machine.starts if started == command)
+
+    def end(self) -> None:
+        """Stop everything by force, and prove that nothing of the project lives."""
+        self.engine.shutdown(force=True)
+        self.until(lambda: self.ended)
+        assert not any(self.pids(app) for app in self.engine.apps), "something survived"
+        self.host.close()
+
     def transitions(self, app: str) -> list[str]:
         return [notice.new for notice in self.notices if isinstance(notice, Transition) and notice.app == app]
 
