@@ -12,64 +12,113 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+from procman import __version__
 from procman.config.diagnostics import InvalidConfig
 from procman.config.read import read_config
 from procman.control.server import Server
-from procman.core.config import Config
+from procman.core.config import Config, ManagerConfig
 from procman.engine.engine import Engine
 from procman.engine.events import Notice, Problem, Receipt, Reloaded, Transition
+from procman.engine.upgrade import Upgrade
 from procman.host import make_host
-from procman.host.base import MARKER
+from procman.host.base import MARKER, Unsupported
 from procman.host.claim import Claim, claim
 
+DOWN_WITHIN = 5.0  # seconds for the command that started us to end something to say so
 LOG_SIZE = 1_000_000  # bytes of the manager's own log, and as many of the one before
 log = logging.getLogger("procman")
 
 
 def main(arguments: list[str]) -> int:
-    """Run a manager until everything it was asked to stop is stopped; return the exit code."""
+    """Run a manager until everything it was asked to stop is stopped; return the exit code.
+
+    Args:
+        arguments: pairs of an option and its value. `--file`, `--home` and `--ready` are always there;
+        `--then down` ends what a former manager left, and nothing else; `--lock` and `--socket` are
+        descriptors of the manager that this one has replaced in place; `--trial yes` only finds out whether
+        it could.
+    """
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
-    home, ready = Path(options["--home"]), int(options["--ready"])
-    claimed = claim(str(home))
+    if "--trial" in options:
+        return _trial(options["--file"])
+    home, ready = options["--home"], int(options["--ready"])
+    claimed = Claim(int(options["--lock"])) if "--lock" in options else claim(home)
     if claimed is None:
         _say(ready, {"busy": True})
         return 0
     try:
-        config = read_config(options["--file"])
-        _log_to(home / "manager.log")
-        (home / "run").mkdir(mode=0o700, exist_ok=True)
-        asyncio.run(_manage(config, home, ready, claimed))
+        config = _config(options["--file"], only_to_end=options.get("--then") == "down")
+        _log_to(Path(home, "manager.log"))
+        Path(home, "run").mkdir(mode=0o700, exist_ok=True)
+        asyncio.run(_manage(config, options, claimed))
     except InvalidConfig as error:
         _say(ready, {"error": error.render(), "exit": 2})
         return 2
-    except OSError as error:
+    except (OSError, Unsupported) as error:
         log.exception("the manager ends")
         _say(ready, {"error": f"the manager could not start: {error}", "exit": 1})
         return 1
     return 0
 
 
-async def _manage(config: Config, home: Path, ready: int, claimed: Claim) -> None:
+def _config(file: str, *, only_to_end: bool) -> Config:
+    """Return what the file says; to end what is left of its apps even a broken one will do."""
+    try:
+        return read_config(file)
+    except InvalidConfig:
+        if not only_to_end:
+            raise
+        return Config(file, os.path.dirname(file), ManagerConfig(), {})
+
+
+def _trial(file: str) -> int:
+    """Return 0 if this version of procman could be the manager of `file`, as far as it can be told."""
+    try:
+        read_config(file)
+    except InvalidConfig as error:
+        print(error.render())
+        return 2
+    print(__version__)
+    return 0
+
+
+async def _manage(config: Config, options: Mapping[str, str], claimed: Claim) -> None:
     loop = asyncio.get_running_loop()
-    empty = asyncio.Event()
-    engine = Engine(make_host(loop), config, home, _environment(os.environ), empty.set)
+    home, empty = options["--home"], asyncio.Event()
+    host = make_host(loop)
+    engine = Engine(host, config, Path(home), _environment(os.environ), empty.set)
     engine.subscribe(_log)
     _take_signals(loop, engine)
-    server = Server(engine, str(home))
-    await server.start()
-    log.info("manager %d is ready for %s", os.getpid(), config.file)
-    _say(ready, {"ready": True})
+    upgrade = Upgrade(engine, host, claimed, config.file, home)
+    server = Server(engine, home, upgrade=upgrade.replace)
+    await server.start(_listener(options))
+    if options.get("--then") == "down":
+        loop.call_later(DOWN_WITHIN, engine.shutdown)  # if nobody asks for it
+    else:
+        engine.begin()
+    log.info("manager %d, version %s, is ready for %s", os.getpid(), __version__, config.file)
+    _say(int(options["--ready"]), {"ready": True})
     await empty.wait()
     server.retire()
     claimed.release()  # before the last client hears of the end: it may start a new manager at once
     await server.close()
     log.info("manager %d ends", os.getpid())
+
+
+def _listener(options: Mapping[str, str]) -> socket.socket | None:
+    """Return the listening socket of the manager that this one has replaced, if it did."""
+    if "--socket" not in options:
+        return None
+    listener = socket.socket(fileno=int(options["--socket"]))
+    listener.set_inheritable(False)
+    return listener
 
 
 def _take_signals(loop: asyncio.AbstractEventLoop, engine: Engine) -> None:
@@ -112,6 +161,7 @@ def _log_to(path: Path) -> None:
     )
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+    logging.getLogger("watchdog").addHandler(logging.NullHandler())  # its troubles are met by looking
     if sys.stderr is not None and sys.stderr.isatty():
         import colorlog
 
@@ -122,6 +172,8 @@ def _log_to(path: Path) -> None:
 
 def _say(ready: int, answer: dict[str, Any]) -> None:
     """Answer whoever started this manager, if it still listens."""
+    if ready < 0:
+        return
     with contextlib.suppress(OSError):
         os.write(ready, json.dumps(answer).encode() + b"\n")
         os.close(ready)

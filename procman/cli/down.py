@@ -10,6 +10,7 @@ from procman.cli.project import Project, find_project
 from procman.cli.pursue import Outcome, conclude, hear
 from procman.control.ask import Lost, NotRunning, Refused
 from procman.control.client import Conversation
+from procman.control.launch import LaunchFailed, ensure_manager, leaves_anything
 from procman.control.protocol import Request
 
 PATIENCE = 10.0  # seconds for a manager that has nothing left to do to end
@@ -34,6 +35,7 @@ def command(file: str | None, force: bool, as_json: bool) -> int:
 
 def _stop_everything(project: Project, *, force: bool, quiet: bool) -> Outcome:
     try:
+        _end_what_is_left(project)
         with Conversation(project.home, Request("down", force=force)) as conversation:
             outcome = hear(conversation.frames(), quiet=quiet, progress=False)
             if outcome.code == exits.DONE and not conversation.wait_gone(PATIENCE):
@@ -42,3 +44,16 @@ def _stop_everything(project: Project, *, force: bool, quiet: bool) -> Outcome:
     except (NotRunning, Lost, Refused) as error:
         raise project.failure(error) from error
     return outcome
+
+
+def _end_what_is_left(project: Project) -> None:
+    """Start a manager that ends what one before it has left, if none runs and there may be something."""
+    try:
+        Conversation(project.home, Request("ping")).close()
+    except NotRunning:
+        if not leaves_anything(project.home):
+            raise
+        try:
+            ensure_manager(project.file, project.home, then="down")
+        except LaunchFailed as failed:
+            raise Failure(failed.code, failed.message, failed.hint) from failed

@@ -74,10 +74,7 @@ class Foreground:
     def run(self) -> int:
         """Start the apps and follow them, and return the exit code."""
         follower = Follower(self._project.logs, last=0)
-        with (
-            _signals_as_bytes() as interrupts,
-            Conversation(self._project.home, Request("follow")) as notices,
-        ):
+        with _signals_as_bytes() as interrupts, contextlib.closing(self._follow()) as notices:
             for frame in call(self._project.home, Request("up", self._patterns, wait=False)):
                 if frame["type"] == "chosen" and self._patterns:
                     self._chosen = frozenset(frame["apps"])
@@ -101,13 +98,14 @@ class Foreground:
             if down is not None:
                 sources = [interrupts, down.fileno()] if self._is_over else [*sources, down.fileno()]
             readable, _, _ = select.select(sources, [], [])
-            if notices.fileno() in readable:
-                self._hear(notices)
+            if notices.fileno() in readable and not self._hear(notices):
+                notices.replace(self._follow())
             if down is not None and down.fileno() in readable:
                 code = self._end_of(down)
                 if code is not None:
                     while not self._is_over and select.select([notices], [], [], 0)[0]:
-                        self._hear(notices)
+                        if not self._hear(notices):
+                            break
                     return code
             if interrupts in readable:
                 for _ in os.read(interrupts, 64):
@@ -131,14 +129,24 @@ class Foreground:
         except NotRunning as error:
             raise Lost(_DIED) from error
 
-    def _hear(self, notices: Conversation) -> None:
-        """Tell what the manager has to say."""
-        for frame in _received(notices):
+    def _follow(self) -> Conversation:
+        """Begin to hear what the manager has to say; also again, from one that was upgraded in place."""
+        try:
+            return Conversation(self._project.home, Request("follow"))
+        except NotRunning as error:
+            raise Lost(_DIED) from error
+
+    def _hear(self, notices: Conversation) -> bool:
+        """Tell what the manager has to say; return False once it has hung up."""
+        frames = notices.receive()
+        for frame in frames or ():
             if frame["type"] == "done":
                 self._is_over = True
             elif frame["type"] != "chosen" and self._concerns(frame):
                 self._outcome.take(frame)
-                self._screen.say(render.notice(frame))
+                if render.is_news(frame):
+                    self._screen.say(render.notice(frame))
+        return frames is not None
 
     def _concerns(self, frame: Frame) -> bool:
         """Return whether to show a notice: a stop is about all apps, also those that others have started."""
@@ -147,7 +155,12 @@ class Foreground:
 
     def _end_of(self, down: Conversation) -> int | None:
         """Return the exit code of the stop once it is over."""
-        for frame in _received(down):
+        frames = down.receive()
+        if frames is None:
+            raise Lost(_DIED)
+        for frame in frames:
+            if frame["type"] == "error":
+                raise Refused(frame)
             if frame["type"] == "done":
                 if frame["code"] == exits.DONE and down.wait_gone(PATIENCE):
                     self._manager.reap()
@@ -166,16 +179,6 @@ class Foreground:
 
 
 _DIED = "the manager has ended without a word; `procman up` takes its apps back"
-
-
-def _received(conversation: Conversation) -> Iterator[Frame]:
-    frames = conversation.receive()
-    if frames is None:
-        raise Lost(_DIED)
-    for frame in frames:
-        if frame["type"] == "error":
-            raise Refused(frame)
-        yield frame
 
 
 @contextlib.contextmanager

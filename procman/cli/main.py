@@ -26,6 +26,10 @@ COMMANDS = {
     "reload": "apply the file now; each edit is applied by itself too",
     "plan": "show what applying the file would do",
     "check": "validate the file",
+    "upgrade": "replace the running manager by the installed version; no app notices",
+    "ports": "show who listens where on this machine, and whose that is",
+    "free": "end what holds a port: an orphan at once, anybody else if you say so",
+    "doctor": "check this machine, the state folder and each app, and say what to do",
     "version": "show the version of procman",
 }
 ALIASES = {"ps": "status", "ls": "status"}

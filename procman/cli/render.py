@@ -40,17 +40,39 @@ def table(apps: Sequence[App], *, now: float, width: int | None = None, coloured
     """Return one line for each app under a line of headings."""
     if not apps:
         return "no app is enabled"
-    rows = [HEADINGS, *(_row(app, now) for app in apps)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS) - 1)]
+    rows = [_row(app, now) for app in apps]
+    colours = [_STATE_COLOURS.get(app["state"], (YELLOW,)) for app in apps] if coloured else None
+    return columns(HEADINGS, rows, width=width, column=1, colours=colours)
+
+
+def columns(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    width: int | None,
+    column: int,
+    colours: Sequence[Sequence[str]] | None,
+) -> str:
+    """Return rows under their headings, each column as wide as it needs to be, and the last one cut.
+
+    Args:
+        headings: one for each column.
+        rows: of as many cells.
+        width: of the terminal, or None when nothing is to be cut.
+        column: the number of the one that is coloured.
+        colours: its colours in each row, or None when nothing is to be coloured.
+    """
+    lines = [headings, *rows]
+    widths = [max(len(line[each]) for line in lines) for each in range(len(headings) - 1)]
     room = None if width is None else max(NARROWEST, width - sum(widths) - 2 * len(widths))
-    lines = []
-    for row in rows:
-        cells = [cell.ljust(size) for cell, size in zip(row, widths, strict=False)]
-        if coloured and row is not HEADINGS:
-            cells[1] = paint(cells[1], *_STATE_COLOURS.get(row[1], (YELLOW,)))
-        line = "  ".join([*cells, _cut(row[-1], room)]).rstrip()
-        lines.append(paint(line, BOLD) if coloured and row is HEADINGS else line)
-    return "\n".join(lines)
+    texts = []
+    for number, line in enumerate(lines):
+        cells = [cell.ljust(size) for cell, size in zip(line, widths, strict=False)]
+        if colours is not None and number:
+            cells[column] = paint(cells[column], *colours[number - 1])
+        text = "  ".join([*cells, _cut(line[-1], room)]).rstrip()
+        texts.append(paint(text, BOLD) if colours is not None and not number else text)
+    return "\n".join(texts)
 
 
 def _row(app: App, now: float) -> tuple[str, ...]:
@@ -99,6 +121,18 @@ def _cut(text: str, room: int | None) -> str:
 def transition(frame: Mapping[str, Any]) -> str:
     """Return a change of state as a sentence: `web: running, answers on [::1]:5173`."""
     return f"{frame['app']}: {frame['new']}, {printable(frame['reason'])}"
+
+
+def is_news(frame: Mapping[str, Any]) -> bool:
+    """Return whether a notice is worth a line while the apps' own lines scroll by.
+
+    A start is told by its end, a stop by its receipt; a restart by its reason.
+    """
+    if frame["type"] != "transition":
+        return True
+    if frame["new"] == "waiting":
+        return bool(frame["old"] in ("stopping", "backoff"))
+    return frame["new"] not in ("starting", "stopping", "stopped")
 
 
 def notice(frame: Mapping[str, Any]) -> str:

@@ -29,19 +29,22 @@ def watch_status(project: Project, apps: Sequence[str]) -> int:
             while True:
                 _show(project, apps)
                 select.select([conversation], [], [], TICK)
-                if not _drain(conversation):
+                if not _drain(project, conversation):
                     talk.note("the manager has ended")
                     return exits.DONE
     except (NotRunning, Lost, Refused) as error:
         raise project.failure(error) from error
 
 
-def _drain(conversation: Conversation) -> bool:
+def _drain(project: Project, conversation: Conversation) -> bool:
     """Take what has come and what comes with it; return whether the manager still runs."""
     wait = 0.0
     while select.select([conversation], [], [], wait)[0]:
         frames = conversation.receive()
-        if frames is None or any(frame["type"] == "done" for frame in frames):
+        if frames is None:  # upgraded in place, or gone: asking again tells
+            conversation.replace(Conversation(project.home, Request("follow")))
+            return True
+        if any(frame["type"] == "done" for frame in frames):
             return False
         for frame in frames:
             if frame["type"] == "error":

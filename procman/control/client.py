@@ -40,6 +40,11 @@ class Conversation:
             os.close(self._process)
             self._process = None
 
+    def replace(self, other: Conversation) -> None:
+        """Become another conversation, whose answer follows on this one's."""
+        self.close()
+        self._connection, self._buffer, self._process = other._connection, other._buffer, other._process
+
     def fileno(self) -> int:
         """Return the descriptor that is readable when there is something to `receive`."""
         return self._connection.fileno()

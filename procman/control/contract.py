@@ -9,6 +9,7 @@ from procman.core.config import AppConfig, Config
 from procman.core.machine import App
 from procman.core.plan import Plan
 from procman.engine.events import Notice, Reloaded
+from procman.engine.ports import Current
 
 
 @runtime_checkable
@@ -45,6 +46,10 @@ class Engine(Protocol):
 
     def status(self) -> dict[str, Any]:
         """Return the document of `procman status --json`."""
+        ...
+
+    def runs(self) -> Sequence[Current]:
+        """Return every run there is, with the processes of its tree."""
         ...
 
     def select(self, patterns: Sequence[str]) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ from procman.control.ask import NotRunning
 from procman.control.client import call
 from procman.control.protocol import Request
 
+# -P: with -m alone the project's folder would come first on the path, and a `json.py` in it be imported
+MANAGER = (sys.executable, "-P", "-m", "procman.manager")
 PATIENCE = 10.0  # seconds for a manager that somebody else is starting to answer
 BUSY = 0.5  # seconds to reach it before we try again to be it: the holder of the claim may be ending
 RETRY = 0.02  # seconds between attempts to reach it
@@ -56,7 +58,12 @@ class Manager:
 
 
 def ensure_manager(
-    file: str, home: str, *, command: Sequence[str] | None = None, patience: float = PATIENCE
+    file: str,
+    home: str,
+    *,
+    then: str | None = None,
+    command: Sequence[str] | None = None,
+    patience: float = PATIENCE,
 ) -> Manager:
     """Return the manager of a project, started if none runs.
 
@@ -66,6 +73,7 @@ def ensure_manager(
     Args:
         file: absolute path of the project's file.
         home: its state folder, made here if need be.
+        then: `down` for a manager that only ends what one before it has left.
         command: what to run instead of `procman.manager`; it gets the same options.
         patience: seconds until a manager that somebody else has started must answer.
 
@@ -73,9 +81,10 @@ def ensure_manager(
         LaunchFailed: it could not be started, or does not answer.
     """
     deadline = time.monotonic() + patience
+    words = [*(command or MANAGER), "--file", file, "--home", home, *(("--then", then) if then else ())]
     manager = _reach_within(home, 0.0)
     while manager is None:
-        process, answer = _start(file, home, command)
+        process, answer = _start(file, home, words)
         if answer.get("ready"):
             return _reach(home, process)
         _demand_busy(answer, process.wait(), home)
@@ -86,12 +95,18 @@ def ensure_manager(
     return manager
 
 
-def _start(
-    file: str, home: str, command: Sequence[str] | None
-) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+def leaves_anything(home: str) -> bool:
+    """Return whether a manager that is gone may have left running apps in this state folder."""
+    try:
+        return any(name.endswith(".json") for name in os.listdir(os.path.join(home, "run")))
+    except OSError:
+        return False
+
+
+def _start(file: str, home: str, words: Sequence[str]) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     try:
         endpoint.prepare_home(home)
-        return _spawn(file, home, command)
+        return _spawn(file, home, words)
     except OSError as error:
         hint = "`PROCMAN_HOME` names another folder for what procman keeps"
         raise LaunchFailed(f"can't use the folder `{home}`: {error.strerror}", hint=hint) from error
@@ -109,17 +124,13 @@ def _demand_busy(answer: dict[str, Any], code: int, home: str) -> None:
     )
 
 
-def _spawn(
-    file: str, home: str, command: Sequence[str] | None
-) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+def _spawn(file: str, home: str, words: Sequence[str]) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Start a manager, and return it with what it says once it is ready or knows that it won't be."""
-    # -P: with -m alone the project's folder would come first on the path, and a `json.py` in it be imported
-    words = command or (sys.executable, "-P", "-m", "procman.manager")
     read, write = os.pipe()
     try:
         with open(os.path.join(home, endpoint.LOG), "ab") as log:
             process = subprocess.Popen(
-                [*words, "--file", file, "--home", home, "--ready", str(write)],
+                [*words, "--ready", str(write)],
                 cwd=os.path.dirname(file),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

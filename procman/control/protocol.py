@@ -27,7 +27,9 @@ VERBS = (
     "plan",
     "wait",
     "signal",
+    "runs",
     "follow",
+    "upgrade",
 )
 GOALS = ("healthy", "stopped", "completed")
 STOPPING = "stopping"  # the kind of an error that a client may answer by waiting and asking again

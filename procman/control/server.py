@@ -13,14 +13,24 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from procman.control import endpoint
 from procman.control.contract import Engine
-from procman.control.protocol import LONGEST_REQUEST, BadRequest, Frame, Request, encode, error, parse
+from procman.control.protocol import (
+    LONGEST_REQUEST,
+    STOPPING,
+    BadRequest,
+    Frame,
+    Request,
+    encode,
+    error,
+    parse,
+)
 from procman.control.verbs import Code, answer
 from procman.control.watching import Call
 
+Upgrade = Callable[[socket.socket], Awaitable[str]]  # replaces this process, or returns why it can't
 READ_TIMEOUT = 5.0  # seconds for a whole request: a client has it ready when it connects
 BUFFER_LIMIT = 1 << 20  # bytes of frames that wait for a slow client; 5,000 transitions
 MOST_CLIENTS = 256  # of the descriptors that a manager needs for its apps
@@ -80,26 +90,33 @@ class Server:
         engine: Engine,
         home: str,
         *,
+        upgrade: Upgrade | None = None,
         read_timeout: float = READ_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._home = home
+        self._upgrade = upgrade
         self._read_timeout = read_timeout
         self._clock = clock
         self._ended = asyncio.get_running_loop().create_future()
         self._server: asyncio.Server | None = None
+        self._listener: socket.socket
         self._inode = 0  # of the socket
         self._clients: dict[asyncio.Task[None], Client] = {}
         self._answers: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Listen; from now on clients are served. The caller holds the lock in the state folder."""
+    async def start(self, listener: socket.socket | None = None) -> None:
+        """Listen; from now on clients are served. The caller holds the lock in the state folder.
+
+        Args:
+            listener: that of the manager which this one has replaced in place, if it did.
+        """
         # Not start_unix_server: from 3.13 on it looks for the socket by the address it was bound to, and
         # where the folder's path is too long for an address, that one lasts only as long as the binding.
-        listener = endpoint.listen(self._home)
+        self._listener = listener or endpoint.listen(self._home)
         self._inode = os.stat(os.path.join(self._home, endpoint.SOCKET)).st_ino
-        self._server = await asyncio.start_server(self._serve, sock=listener, limit=LONGEST_REQUEST)
+        self._server = await asyncio.start_server(self._serve, sock=self._listener, limit=LONGEST_REQUEST)
 
     def retire(self) -> None:
         """Take no more clients, and remove the socket: the lock may be released after this, not before."""
@@ -189,11 +206,22 @@ class Server:
             if request.verb == "status":
                 client.send_line(encode(self._engine.status()))
                 return
+            if request.verb == "upgrade":
+                client.send(await self._replace())
+                return
             client.send(await answer(Call(self._engine, request, client.send, self._ended, self._clock)))
         except Exception:
             _log.exception("could not answer `%s`", request.verb)
             hint = f"`{os.path.join(self._home, endpoint.LOG)}` says more"
             client.send(error(Code.FAILED, "bug", f"the manager could not answer `{request.verb}`", hint))
+
+    async def _replace(self) -> Frame:
+        """Become the installed version, and never return; or say why that can't be."""
+        if self._upgrade is None or self._engine.closing:
+            return error(Code.FAILED, STOPPING, "the manager is stopping")
+        problem = await self._upgrade(self._listener)
+        hint = "the running version goes on; nothing has changed for any app"
+        return error(Code.FAILED, "not upgraded", problem, hint)
 
 
 async def _end_of(reader: asyncio.StreamReader) -> None:

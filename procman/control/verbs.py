@@ -124,6 +124,11 @@ async def _signal(call: Call) -> Frame:
     return done(code, signal=name, reached={app: list(whom) for app, whom in reached.items()})
 
 
+async def _runs(call: Call) -> Frame:
+    runs = call.engine.runs()
+    return done(runs=[{"app": each.app, "marker": each.marker, "pids": list(each.pids)} for each in runs])
+
+
 async def _follow(call: Call) -> Frame:
     names = call.engine.select(call.request.apps)
     with Watch(call) as watch:
@@ -193,6 +198,7 @@ _VERBS: Mapping[str, Callable[[Call], Awaitable[Frame]]] = {
     "plan": _plan,
     "wait": _wait,
     "signal": _signal,
+    "runs": _runs,
     "follow": _follow,
 }
 _IN_FORCE = "the last good file stays in force"

@@ -698,8 +698,8 @@ def _after(app: App, moment: Moment, config: AppConfig) -> Step:
         case Ending.RESTART:
             return _wait(app, app.reason, moment.now)
         case Ending.PREPARED:
-            waiting, actions = _wait(app, app.reason, moment.now)
-            return waiting, (RecordPrepared(app.generation), *actions)
+            waiting = _enter(app, State.WAITING, app.reason, moment.now)  # for the same cause as before
+            return waiting, (RecordPrepared(app.generation), Look())
         case Ending.NOT_PREPARED:
             return _enter(app, State.FAILED, app.reason, moment.now), ()
         case Ending.UNHEALTHY:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from procman.core.identity import Identity, Member
-from procman.core.machine import ALIVE, App, Exit, State
+from procman.core.machine import ALIVE, App, State
 from procman.engine.handover import Record
 
 
@@ -74,21 +74,8 @@ def living(found: Found, record: Record | None, now: float, start_timeout: float
     )
 
 
-def ended(record: Record, wall: float, now: float) -> App:
-    """Return the state to go on with for an app of which nothing lives: its counts, and its end if known.
-
-    What had come to rest stays so; what was under way is down until somebody wants it up.
-    """
-    app = record.app
-    if app.state in (State.STOPPED, State.COMPLETED, State.FAILED):
-        return app
-    reason = "no manager ran"
-    last_exit = Exit(None, None, wall, "ended while no manager ran") if app.state in ALIVE else app.last_exit
-    return App(
-        state=State.STOPPED,
-        reason=reason,
-        since=now,
-        generation=app.generation,
-        restarts=app.restarts,
-        last_exit=last_exit,
-    )
+def recorded(name: str, record: Record, project: str) -> Found | None:
+    """Return the run that was under way by the record although nothing of it lives, or None if none was."""
+    if record.app.state not in ALIVE or record.leader is None:
+        return None
+    return Found(name, record.app.generation, f"{project}{name}:{record.app.generation}", ())

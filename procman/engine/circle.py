@@ -317,7 +317,9 @@ class Circle:
 
 
 def _release(supervised: Supervised) -> None:
-    """Let go of the timer and the files of an app of which nothing lives."""
-    if supervised.timer is not None:
-        supervised.timer.cancel()
+    """Let go of the timers and the files of an app, whatever lives of it."""
+    for pending in (supervised.timer, supervised.probe):
+        if pending is not None:
+            pending.cancel()
+    output.unfollow(supervised)
     supervised.capture.close()

@@ -20,6 +20,7 @@ from procman.core.view import spell_time, view
 from procman.engine.circle import Circle
 from procman.engine.events import Notice, Reloaded
 from procman.engine.handover import Records
+from procman.engine.ports import Current
 from procman.engine.reload import FileState, Reloader
 from procman.engine.succession import Succession
 from procman.engine.supervised import Supervised
@@ -57,13 +58,26 @@ class Engine:
         self._succession = Succession(host, Records(home / "run", host.boot()))
         for app in config.enabled_apps().values():
             self._circle.add(app)
-        for problem in self._succession.take_back(self._circle):
-            self._tell(problem)
+        self._inherited = self._succession.take_back(self._circle)
         self._reloader = Reloader(host, config.file, self._on_file)
         self._closed = host.watch_closed(self._on_listener_closed)
-        self._circle.drain()
 
     # What others ask
+
+    def begin(self) -> None:
+        """Go on with what a former manager left; until then nothing happens to any app."""
+        for problem in self._inherited:
+            self._tell(problem)
+        self._circle.drain()
+
+    def hand_over(self) -> None:
+        """Let go of every app as it is, for a successor to take back; nothing may be asked any more."""
+        self._finished = self.closing = True
+        self._reloader.close()
+        if self._closed is not None:
+            self._closed.cancel()
+        self._succession.write(self._circle, tuple(self.apps))
+        self._circle.release()
 
     @property
     def apps(self) -> Mapping[str, App]:
@@ -99,6 +113,14 @@ class Engine:
         leader = run.leader.pid if run is not None and not supervised.exited else None
         return view(supervised.app, supervised.config, now=now, wall=wall, pids=pids, leader=leader)
 
+    def runs(self) -> tuple[Current, ...]:
+        """Return every run there is, with the processes of its tree."""
+        return tuple(
+            Current(each.name, each.run.marker, tuple(member.pid for member in self._host.tree(each.run)))
+            for each in self._circle.supervised.values()
+            if each.run is not None
+        )
+
     def select(self, patterns: Sequence[str]) -> tuple[str, ...]:
         """Return the names of the apps that `patterns` mean; see `engine.select`."""
         return select(patterns, self.configs)
@@ -110,7 +132,8 @@ class Engine:
             names: apps of the file.
             explicit: whether somebody named them; else those without `autostart` stay as they are.
         """
-        chosen = [name for name in names if explicit or self._circle.supervised[name].config.autostart]
+        staying = self._staying(names)
+        chosen = [name for name in staying if explicit or self._circle.supervised[name].config.autostart]
         wanted = with_dependencies(chosen, self._dependencies())
         for name in wanted:
             if self._circle.supervised[name].app.state is not State.COMPLETED:
@@ -120,7 +143,7 @@ class Engine:
 
     def start(self, names: Sequence[str]) -> tuple[str, ...]:
         """Want `names` up, and what they depend on; return all of them."""
-        wanted = with_dependencies(names, self._dependencies())
+        wanted = with_dependencies(self._staying(names), self._dependencies())
         for name in wanted:
             if name in names or self._circle.supervised[name].app.state is not State.COMPLETED:
                 self._want(name, machine.Start())
@@ -134,7 +157,7 @@ class Engine:
 
     def restart(self, names: Sequence[str]) -> None:
         """Give each of `names` a new run."""
-        for name in names:
+        for name in self._staying(names):
             self._want(name, machine.Restarted())
         self._circle.drain()
 
@@ -181,6 +204,10 @@ class Engine:
         return unsubscribe
 
     # What happens
+
+    def _staying(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return those of `names` that are in the file: what has left it is on its way out."""
+        return tuple(name for name in names if not self._circle.supervised[name].leaving)
 
     def _want(self, name: str, event: machine.Start | machine.Restarted) -> None:
         self._circle.stops.withdraw([name])

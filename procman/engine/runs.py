@@ -19,6 +19,11 @@ from procman.host.base import MARKER, Ended, Host, Order, Run, SpawnError
 PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ETXTBSY})
 
 
+def project_mark(home: Path) -> str:
+    """Return what begins the marker of every run of the project that keeps its state in `home`."""
+    return hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12] + ":"
+
+
 class Runs:
     """Starts processes for apps, each under a marker of its own; owned by the event loop's thread.
 
@@ -28,7 +33,7 @@ class Runs:
     def __init__(self, host: Host, home: Path, environment: Mapping[str, str]) -> None:
         self._host = host
         self._environment = environment
-        self.project = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12] + ":"
+        self.project = project_mark(home)
 
     def marker(self, name: str, generation: int) -> str:
         """Return what marks every process of this run, and of no other run of any project."""

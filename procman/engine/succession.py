@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from procman.core import machine
 from procman.core.config import AppConfig, Command
-from procman.engine.adoption import Found, ended, leader_of, living, newest_runs
+from procman.engine.adoption import Found, leader_of, living, newest_runs, recorded
 from procman.engine.circle import Circle
 from procman.engine.events import Problem
 from procman.engine.handover import Record, Records, fingerprint
@@ -23,7 +23,10 @@ class Succession:
         self._records = records
 
     def take_back(self, circle: Circle) -> tuple[Problem, ...]:
-        """Go on with every run that lives, end those whose app has left the file, start none twice."""
+        """Go on with every run that lives, end those whose app has left the file, start none twice.
+
+        A run of which nothing lives has ended while no manager ran: that is an exit like any other.
+        """
         newest, older = newest_runs(self._host.marked(circle.runs.project))
         for found in older:
             self._host.signal(found.members, "SIGKILL")
@@ -33,17 +36,24 @@ class Succession:
             if supervised is None:
                 supervised = circle.add(AppConfig(name, Command(("unknown",))))
                 supervised.leaving = True
-            problems += self._adopt(circle, supervised, found)
+            problems += self._adopt(circle, supervised, found, self._records.read(name))
         for name, supervised in circle.supervised.items():
             record = self._records.read(name)
-            if name not in newest and record is not None:
-                restored = ended(record, self._host.wall(), self._host.now())
-                generation = max(supervised.app.generation, restored.generation)
-                supervised.app = replace(restored, generation=generation)
+            if record is None or name in newest:
+                continue
+            lost = recorded(name, record, circle.runs.project)
+            if lost is not None:
+                problems += self._adopt(circle, supervised, lost, record)
+                continue
+            generation = max(supervised.app.generation, record.app.generation)
+            supervised.app = replace(record.app, generation=generation)
+            circle.put(name, machine.Reconfigured())  # its timer is armed, what it waits for is looked at
         return tuple(problems)
 
-    def _adopt(self, circle: Circle, supervised: Supervised, found: Found) -> list[Problem]:
-        name, config, record = found.app, supervised.config, self._records.read(found.app)
+    def _adopt(
+        self, circle: Circle, supervised: Supervised, found: Found, record: Record | None
+    ) -> list[Problem]:
+        name, config = found.app, supervised.config
         leader = leader_of(found, record)
         supervised.app = living(found, record, self._host.now(), config.start_timeout)
         supervised.run = Run(leader, found.marker)
@@ -55,15 +65,16 @@ class Succession:
         try:
             supervised.capture.adopt(found.generation)
         except OSError as error:
-            text = f"its output can't be read any more, so it is restarted: {error}"
-            problems.append(Problem(name, self._host.wall(), text))
-            circle.put(name, machine.Restarted("its pipes were lost with the former manager"))
+            if found.members:
+                text = f"its output can't be read any more, so it is restarted: {error}"
+                problems.append(Problem(name, self._host.wall(), text))
+                circle.put(name, machine.Restarted("its pipes were lost with the former manager"))
         circle.attach(supervised)
         if supervised.leaving:
             circle.stops.add([name], machine.Stop("its table has left the file"))
         elif supervised.started_with != fingerprint(config):
             circle.put(name, machine.Restarted("its table changed while no manager ran"))
-        if not self._host.adopt(leader, circle.on_exit(supervised, found.generation)):
+        if not self._host.adopt(supervised.run, circle.on_exit(supervised, found.generation)):
             supervised.exited = True
             circle.put(name, machine.Exited(found.generation, None, None, self._host.wall()))
         return problems
@@ -73,7 +84,7 @@ class Succession:
         for name in names:
             self._records.forget(name)
 
-    def write(self, circle: Circle, names: set[str]) -> tuple[Problem, ...]:
+    def write(self, circle: Circle, names: Iterable[str]) -> tuple[Problem, ...]:
         """Leave for a successor how these apps are now; return what could not be left."""
         problems = []
         for name in names:

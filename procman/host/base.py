@@ -128,6 +128,22 @@ class Holder:
         return f"pid {self.pid} (`{self.command}`){where}"
 
 
+@dataclass(frozen=True, slots=True)
+class Occupant:
+    """A process that holds listening sockets, with all that tells whose it is."""
+
+    member: Member
+    command: str
+    cwd: str | None
+    marker: str | None  # the value of `MARKER` in its environment; None: not set, or can't be read
+    inodes: frozenset[int]  # those of the sockets asked for that it holds
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.member.pid
+
+
 class Host(Protocol):
     """The operating system, as the engine sees it."""
 
@@ -176,8 +192,8 @@ class Host(Protocol):
         """Return every living process whose marker begins with `prefix`, by marker, whoever started it."""
         ...
 
-    def adopt(self, leader: Identity, on_exit: Callable[[Ended], None]) -> bool:
-        """Watch a process that a former manager started; False if it lives no more.
+    def adopt(self, run: Run, on_exit: Callable[[Ended], None]) -> bool:
+        """Watch the first process of a run that a former manager started; False if it lives no more.
 
         `on_exit` is called once, after it has ended. How it ended is told where the system tells others than
         the parent; else code and signal are both None.
@@ -207,6 +223,13 @@ class Host(Protocol):
 
     def holder(self, listener: Listener) -> Holder | None:
         """Return a process that holds the listener, or None where it can't be told."""
+        ...
+
+    def occupants(self, listeners: Collection[Listener]) -> tuple[Occupant, ...]:
+        """Return every process that holds one of the listeners, as far as this user can see them.
+
+        All descriptors of all processes are read: for people, not for a decision about an app.
+        """
         ...
 
     def addresses(self, host: str) -> tuple[str, ...]:

@@ -14,6 +14,12 @@ class Claim:
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
 
+    def pass_on(self) -> int:
+        """Return the descriptor of the lock, which a program that replaces this one will hold on to."""
+        assert self._descriptor is not None, "only what is held can be passed on"
+        os.set_inheritable(self._descriptor, True)
+        return self._descriptor
+
     def release(self) -> None:
         """Let another manager begin."""
         if self._descriptor is not None:
@@ -43,6 +49,26 @@ def claim(home: str) -> Claim | None:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def holder_of(home: str) -> int | None:
+    """Return the pid of the manager that has the claim on a state folder, 0 if it is not told, None if none.
+
+    To ask takes the lock for an instant, shared: a manager that begins just then is told that it is busy, and
+    its client tries again.
+    """
+    try:
+        descriptor = os.open(os.path.join(home, LOCK), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        written = os.read(descriptor, 32).strip()
+        return int(written) if written.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None
 
 
 def _is(path: str, descriptor: int) -> bool:

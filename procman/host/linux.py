@@ -19,7 +19,7 @@ from signal import Signals
 from procman.core.identity import Identity, Member
 from procman.core.verdict import Listener
 from procman.host import ports, procfs
-from procman.host.base import MARKER, Cancellable, Ended, Holder, Order, Run
+from procman.host.base import MARKER, Cancellable, Ended, Holder, Occupant, Order, Run
 from procman.host.posix import Call, PosixHost, ended, wants_continue
 from procman.host.procfs import TICKS_PER_SECOND, Stat
 from procman.host.trees import Trees
@@ -145,8 +145,18 @@ class LinuxHost(PosixHost):
             marker: tuple(map(self._member, stats)) for marker, stats in self._trees.marked(prefix).items()
         }
 
-    def adopt(self, leader: Identity, on_exit: Callable[[Ended], None]) -> bool:
-        """Watch a process that a former manager started; False if it lives no more."""
+    def adopt(self, run: Run, on_exit: Callable[[Ended], None]) -> bool:
+        """Watch the first process of a run that a former manager started; False if it lives no more.
+
+        It is our own child, dead or alive, if this very process was that manager: before an upgrade.
+        """
+        leader = run.leader
+        stat = procfs.stat(leader.pid)
+        if stat is not None and stat.parent == os.getpid() and self._trees.identity(stat) == leader:
+            self._children[leader.pid] = on_exit
+            self._trees.started(run)
+            self._watch_child(leader.pid)
+            return True
         try:
             pidfd = os.pidfd_open(leader.pid)
         except OSError:
@@ -258,6 +268,29 @@ class LinuxHost(PosixHost):
                 age = max(0.0, self.now() - self._member(stat).born)
                 return Holder(pid, procfs.command_line(pid, stat.name), procfs.folder(pid), age)
         return None
+
+    def occupants(self, listeners: Collection[Listener]) -> tuple[Occupant, ...]:
+        """Return every process that holds one of the listeners, as far as this user can see them."""
+        wanted = frozenset(each.inode for each in listeners)
+        found = (self._occupant(pid, wanted) for pid in procfs.pids())
+        return tuple(each for each in found if each is not None)
+
+    def _occupant(self, pid: int, wanted: frozenset[int]) -> Occupant | None:
+        """Return the process if it holds any of the sockets.
+
+        They are read again after its start time: a pid that was given away in between holds others.
+        """
+        try:
+            if wanted.isdisjoint(procfs.sockets(pid)):
+                return None
+            stat = procfs.stat(pid)
+            held = wanted.intersection(procfs.sockets(pid))
+        except PermissionError:
+            return None
+        if stat is None or not stat.is_alive or not held:
+            return None
+        command = procfs.command_line(pid, stat.name)
+        return Occupant(self._member(stat), command, procfs.folder(pid), procfs.variable(pid, MARKER), held)
 
     def watch_closed(self, callback: Callable[[int], None]) -> Cancellable | None:
         """Call `callback` with the port of every listener that is closed from now on, at once."""

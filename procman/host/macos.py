@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from procman.core.identity import Identity, Member
 from procman.core.verdict import Listener
-from procman.host.base import MARKER, Cancellable, Ended, Holder, Order, Run
+from procman.host.base import MARKER, Cancellable, Ended, Holder, Occupant, Order, Run
 from procman.host.posix import Call, PosixHost
 
 assert sys.platform == "darwin"
@@ -103,9 +103,9 @@ class MacHost(PosixHost):
                 found[marker] = (*found.get(marker, ()), self._member(rows[pid]))
         return found
 
-    def adopt(self, leader: Identity, on_exit: Callable[[Ended], None]) -> bool:
+    def adopt(self, run: Run, on_exit: Callable[[Ended], None]) -> bool:
         """Watch a process that a former manager started; how it ends only its parent, launchd, is told."""
-        member = self.find(leader)
+        member = self.find(run.leader)
         if member is None:
             return False
         self.when_one_ends((member,), lambda: on_exit(Ended(None, None)))
@@ -143,6 +143,23 @@ class MacHost(PosixHost):
                 command = " ".join(_run("ps", "-ww", "-o", "command=", "-p", str(pid)).split())
                 return Holder(pid, command[:80] or row.name, None, max(0.0, time.time() - row.started))
         return None
+
+    def occupants(self, listeners: Collection[Listener]) -> tuple[Occupant, ...]:
+        """Return every process that holds one of the listeners, as far as this user can see them."""
+        wanted = {each.inode for each in listeners}
+        held: dict[int, set[int]] = {}
+        for pid, each in _listening() or ():
+            if each.inode in wanted:
+                held.setdefault(pid, set()).add(each.inode)
+        rows, marked = _processes(), _marked_pids()
+        found = []
+        for pid, inodes in held.items():
+            if pid in rows:
+                command = " ".join(_run("ps", "-ww", "-o", "command=", "-p", str(pid)).split())
+                shown = command[:80] or rows[pid].name
+                member = self._member(rows[pid])
+                found.append(Occupant(member, shown, None, marked.get(pid), frozenset(inodes)))
+        return tuple(found)
 
     def watch_closed(self, callback: Callable[[int], None]) -> Cancellable | None:
         """Return None: this kernel does not announce closed sockets."""

@@ -59,6 +59,14 @@ class Diagnostics:
                 return read()
         return None
 
+    def works(self) -> bool:
+        """Return whether the kernel's dump can be had, so that `/proc/net/tcp` need not be read."""
+        try:
+            self._dump()
+        except OSError:
+            return False
+        return True
+
     def _dump(self) -> tuple[Listener, ...]:
         """Return the kernel's dump.
 

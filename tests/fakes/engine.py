@@ -20,6 +20,7 @@ from procman.core.selection import select
 from procman.core.verdict import Verdict
 from procman.core.view import view
 from procman.engine.events import Notice, Reloaded, Transition
+from procman.engine.ports import Current
 
 WALL = 1795424400.0  # 2026-11-23T09:00:00Z
 TICK = 0.5
@@ -132,6 +133,11 @@ class FakeEngine:
             },
             "apps": [self._view(name, app) for name, app in self.apps.items()],
         }
+
+    def runs(self) -> tuple[Current, ...]:
+        """Return every run there is; none of its pids is anybody's."""
+        alive = (name for name, app in self.apps.items() if app.state in ALIVE)
+        return tuple(Current(each, f"fake:{each}:1", (self._pid(each), self._pid(each) + 1)) for each in alive)
 
     def select(self, patterns: Sequence[str]) -> tuple[str, ...]:
         """Return the apps that are meant."""

@@ -29,6 +29,7 @@ from procman.host.base import (
     Ended,
     Health,
     Holder,
+    Occupant,
     Order,
     ProbeOrder,
     Run,
@@ -183,9 +184,9 @@ class FakeHost:
                 found[marker] = (*found.get(marker, ()), process.member())
         return found
 
-    def adopt(self, leader: Identity, on_exit: Callable[[Ended], None]) -> bool:
+    def adopt(self, run: Run, on_exit: Callable[[Ended], None]) -> bool:
         """Watch a process that a former manager started; False if it lives no more."""
-        process = self._find(leader)
+        process = self._find(run.leader)
         if process is None:
             return False
         unknown = Ended(None, None)
@@ -247,6 +248,19 @@ class FakeHost:
                 owner = socket.owner
                 return Holder(owner.pid, owner.command, owner.cwd, self.now() - owner.born)
         return None
+
+    def occupants(self, listeners: Collection[Listener]) -> tuple[Occupant, ...]:
+        """Return every process that holds one of the listeners, but those of other users."""
+        wanted = {each.inode for each in listeners}
+        found = []
+        for process in self.machine.processes.values():
+            held = wanted.intersection(self.machine.sockets_of(process))
+            if held and process.pid not in self.machine.hidden:
+                marker = process.environment.get(MARKER)
+                found.append(
+                    Occupant(process.member(), process.command, process.cwd, marker, frozenset(held))
+                )
+        return tuple(found)
 
     def addresses(self, host: str) -> tuple[str, ...]:
         """Return both loopbacks for `localhost`, and anything else as it is."""

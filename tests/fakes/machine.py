@@ -91,6 +91,7 @@ class Machine:
         files_left: False makes the next spawns fail for want of descriptors.
         announces: whether closed listeners are announced.
         readable: whether sockets can be listed and attributed.
+        hidden: processes of other users, whose descriptors can't be read.
         tells_exits: whether somebody who is not the parent learns how a process ended.
     """
 
@@ -101,6 +102,7 @@ class Machine:
         self.files_left = True
         self.announces = True
         self.readable = True
+        self.hidden: set[int] = set()
         self.tells_exits = True
         self.starts: list[tuple[float, str]] = []  # when which command was started by a manager
         self.processes: dict[int, Process] = {}  # the living ones

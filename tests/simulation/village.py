@@ -36,6 +36,7 @@ class Village:
             self.host, read_config(str(self.file)), self.home, {"PATH": "/bin"}, self._on_empty
         )
         self.engine.subscribe(self.notices.append)
+        self.engine.begin()
 
     def up(self, *names: str) -> None:
         self.engine.up(names or tuple(self.engine.apps), explicit=bool(names))

@@ -26,7 +26,7 @@ from procman.core.secrets import HIDDEN, hide, is_secret
         "Authorization",
         "Cookie",
         "X-Api-Key",
-        "npm_config_//registry.npmjs.org/:_authToken",
+        "npm_config_//registry.example/:_authToken",
     ],
 )
 def test_a_secret_is_known_by_its_name(name: str) -> None:

@@ -1,0 +1,24 @@
+"""The machine for a command that has no manager to ask, or more to see than one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from procman.host import make_host
+from procman.host.base import Host
+
+
+@contextmanager
+def this_machine() -> Iterator[Host]:
+    """Have the host of this machine as long as the block lasts, on the loop that runs.
+
+    Raises:
+        Unsupported: there is none for this system.
+    """
+    host = make_host(asyncio.get_running_loop())
+    try:
+        yield host
+    finally:
+        host.close()

@@ -1,0 +1,72 @@
+"""Replaces the running manager by the version that is installed now, in place: same process, same children.
+
+exec keeps the pid, so every app stays our child and its exit code comes to us; it keeps the descriptors that
+are told to stay, so the lock is never free and no client finds the socket gone. All else is left in the
+records and taken back, as after a `kill -9`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+
+from procman.engine.engine import Engine
+from procman.host.base import Host
+from procman.host.claim import Claim
+
+TRIAL_TIMEOUT = 30.0  # seconds for the new version to import itself and read the file
+
+
+class Upgrade:
+    """What is needed to replace one manager; owned by the event loop's thread."""
+
+    def __init__(self, engine: Engine, host: Host, claimed: Claim, file: str, home: str) -> None:
+        self._engine = engine
+        self._host = host
+        self._claimed = claimed
+        self._file = file
+        self._home = home
+
+    async def replace(self, listener: socket.socket) -> str:
+        """Become the installed version and never return; or return why that can't be."""
+        problem = await self._try()
+        if problem is not None:
+            return problem
+        options = {
+            "--file": self._file,
+            "--home": self._home,
+            "--ready": "-1",
+            "--lock": str(self._claimed.pass_on()),
+            "--socket": str(listener.fileno()),
+        }
+        listener.set_inheritable(True)
+        self._engine.hand_over()
+        self._host.close()
+        words = [word for option in options.items() for word in option]
+        os.execv(sys.executable, [*_command(), *words])
+
+    async def _try(self) -> str | None:
+        """Return why the installed version could not take over, or None."""
+        process = await asyncio.create_subprocess_exec(
+            *_command(),
+            *("--trial", "yes", "--file", self._file),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            said, _ = await asyncio.wait_for(process.communicate(), TRIAL_TIMEOUT)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            return f"the installed version was not ready within {TRIAL_TIMEOUT:g}s"
+        if process.returncode == 0:
+            return None
+        text = said.decode(errors="replace").strip()
+        return f"the installed version can't take over:\n{text}"
+
+
+def _command() -> list[str]:
+    return [sys.executable, "-P", "-m", "procman.manager"]
