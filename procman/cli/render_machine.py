@@ -29,7 +29,7 @@ def ports(rows: Sequence[Row], *, width: int | None = None, coloured: bool = Fal
 def _cells(row: Row) -> tuple[str, ...]:
     return (
         str(row["port"]),
-        "+".join(row["families"]),
+        "IPv4+6" if len(row["families"]) > 1 else row["families"][0],
         ", ".join(row["addresses"]),
         "?" if row["pid"] is None else str(row["pid"]),
         "?" if row["age_s"] is None else age(row["age_s"]),

@@ -146,8 +146,8 @@ def _port(app: AppConfig, holdings: Sequence[Holding] | None) -> Iterator[Findin
 def _conflict(app: AppConfig, holding: Holding) -> Finding:
     where = f"port {app.port}"
     if holding.occupant is None:
-        text = f"{where} is held by a process that this user can't see, most likely another user's"
-        return fail(app.name, text, f"`sudo procman ports` names it; or give `{app.name}` another port")
+        text = f"{where} is held by a process that can't be seen from here, most likely another user's"
+        return fail(app.name, text, f"`sudo procman ports` may name it; or give `{app.name}` another port")
     who = f"pid {holding.occupant.pid} (`{holding.occupant.command}`)"
     if holding.whose is Whose.APP:
         return fail(app.name, f"{where} is held by `{holding.app}`: {who}", f"`procman stop {holding.app}`")

@@ -23,7 +23,6 @@ from procman.engine.handover import Records
 from procman.engine.ports import Current
 from procman.engine.reload import FileState, Reloader
 from procman.engine.succession import Succession
-from procman.engine.supervised import Supervised
 from procman.host.base import ANY_PORT, Host
 
 
@@ -104,14 +103,21 @@ class Engine:
                     "applied_at": spell_time(self._file.applied_at),
                 },
             },
-            "apps": [self._view(supervised, now, wall) for supervised in self._circle.supervised.values()],
+            "apps": self._views(now, wall),
         }
 
-    def _view(self, supervised: Supervised, now: float, wall: float) -> dict[str, Any]:
-        run = supervised.run
-        pids = [member.pid for member in self._host.tree(run)] if run is not None else []
-        leader = run.leader.pid if run is not None and not supervised.exited else None
-        return view(supervised.app, supervised.config, now=now, wall=wall, pids=pids, leader=leader)
+    def _views(self, now: float, wall: float) -> list[dict[str, Any]]:
+        everyone = tuple(self._circle.supervised.values())
+        runs = [supervised.run for supervised in everyone if supervised.run is not None]
+        trees = dict(zip(runs, self._host.trees(runs), strict=True))
+        views = []
+        for supervised in everyone:
+            run = supervised.run
+            pids = [member.pid for member in trees[run]] if run is not None else []
+            leader = run.leader.pid if run is not None and not supervised.exited else None
+            app, config = supervised.app, supervised.config
+            views.append(view(app, config, now=now, wall=wall, pids=pids, leader=leader))
+        return views
 
     def runs(self) -> tuple[Current, ...]:
         """Return every run there is, with the processes of its tree."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from procman.config.read import InvalidConfig, read_config
+from procman.config.read import InvalidConfig, parse_config
+from procman.config.source import read_source
 from procman.core.config import Config
 from procman.host.base import Cancellable, Host
 
@@ -32,6 +33,7 @@ class Reloader:
         self._path = path
         self._on_read = on_read
         self._again: Cancellable | None = None
+        self._last: tuple[str, Config] | None = None  # digest and meaning of the newest valid text
         self._watch = host.watch_file(path, self._changed)
 
     def close(self) -> None:
@@ -40,12 +42,15 @@ class Reloader:
         self._forget()
 
     def read(self) -> Config | InvalidConfig:
-        """Return what the file says now."""
+        """Return what the file says now; one that says what it said is not parsed again."""
         self._forget()
         try:
-            return read_config(self._path)
+            source = read_source(self._path)
+            if self._last is None or self._last[0] != source.digest:
+                self._last = source.digest, parse_config(source)
         except InvalidConfig as error:
             return error
+        return self._last[1]
 
     def _changed(self) -> None:
         read = self.read()

@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable
 
 from procman.engine.engine import Engine
 from procman.host.base import Host
@@ -20,14 +21,24 @@ TRIAL_TIMEOUT = 30.0  # seconds for the new version to import itself and read th
 
 
 class Upgrade:
-    """What is needed to replace one manager; owned by the event loop's thread."""
+    """What is needed to replace one manager; owned by the event loop's thread. `before` is called last."""
 
-    def __init__(self, engine: Engine, host: Host, claimed: Claim, file: str, home: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        host: Host,
+        claimed: Claim,
+        *,
+        file: str,
+        home: str,
+        before: Callable[[], None],
+    ) -> None:
         self._engine = engine
         self._host = host
         self._claimed = claimed
         self._file = file
         self._home = home
+        self._before = before
 
     async def replace(self, listener: socket.socket) -> str:
         """Become the installed version and never return; or return why that can't be."""
@@ -44,6 +55,7 @@ class Upgrade:
         listener.set_inheritable(True)
         self._engine.hand_over()
         self._host.close()
+        self._before()
         words = [word for option in options.items() for word in option]
         os.execv(sys.executable, [*_command(), *words])
 

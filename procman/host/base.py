@@ -184,6 +184,10 @@ class Host(Protocol):
         """
         ...
 
+    def trees(self, runs: Sequence[Run]) -> list[tuple[Member, ...]]:
+        """Return what `tree` does for each run, in one look: for showing, where nothing is decided."""
+        ...
+
     def boot(self) -> str:
         """Return what names the present boot of the machine."""
         ...

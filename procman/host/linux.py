@@ -125,6 +125,10 @@ class LinuxHost(PosixHost):
         """Return every living process of the run."""
         return tuple(map(self._member, self._trees.look(run)))
 
+    def trees(self, runs: Sequence[Run]) -> list[tuple[Member, ...]]:
+        """Return every living process of each run."""
+        return [tuple(map(self._member, stats)) for stats in self._trees.look_at_all(runs)]
+
     def _member(self, stat: Stat) -> Member:
         """Return the process as the contract describes it.
 

@@ -62,6 +62,10 @@ class MacHost(PosixHost):
     def _forget_child(self, pid: int) -> None:
         self._checks.discard(pid)
 
+    def trees(self, runs: Sequence[Run]) -> list[tuple[Member, ...]]:
+        """Return every living process of each run."""
+        return [self.tree(run) for run in runs]
+
     def tree(self, run: Run) -> tuple[Member, ...]:
         """Return every living process of the run: by descent, by process group and by marker."""
         rows = _processes()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent, FileSystemEventHandler
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
+ARM_FIRST_AFTER = 0.3  # s: watchdog's import takes the interpreter from a manager that starts its apps
 ARM_AGAIN_AFTER = 60.0  # s, where the limit of inotify was reached
 
 Place = tuple[str, int]  # a folder and its inode: a folder that was made anew needs a new watch
@@ -73,6 +74,12 @@ class Notices:
             if self._arming or (self._armed.observer is None and not wanted):
                 return
             self._arming = True
+        if self._armed.observer is None:
+            self._loop.call_later(ARM_FIRST_AFTER, self._start_arming)
+        else:
+            self._start_arming()
+
+    def _start_arming(self) -> None:
         threading.Thread(target=self._arm_all, name="procman-arm", daemon=True).start()
 
     def _arm_all(self) -> None:

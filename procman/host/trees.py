@@ -42,6 +42,7 @@ class Trees:
         self._lists_children = procfs.lists_children()
         self._known: dict[int, bool] = {}  # children we started and did not reap yet → whether a check's
         self._records: dict[Run, _Record] = {}
+        self._listed: list[Stat] | None = None  # our orphans, while several runs are looked at
         self._markers: dict[tuple[int, int], str] = {}
 
     def identity(self, stat: Stat) -> Identity:
@@ -98,6 +99,17 @@ class Trees:
         record.has_session = bool(found)
         return list(found.values())
 
+    def look_at_all(self, runs: Iterable[Run]) -> list[list[Stat]]:
+        """Return the living processes of each run; our own orphans are listed once for all of them.
+
+        For showing only: an empty answer proves less than that of `look`.
+        """
+        self._listed = self._fostered(self._pid)
+        try:
+            return [self.look(run) for run in runs]
+        finally:
+            self._listed = None
+
     def _look_among_fostered(self, run: Run, record: _Record, inheritor: int, found: dict[int, Stat]) -> None:
         """Add the orphans of the run that `inheritor` has, and their descendants, to `found`.
 
@@ -106,11 +118,13 @@ class Trees:
         """
         before: list[int] | None = None
         while True:
-            listed = self._children(inheritor)
             for orphan in self._fostered(inheritor):
                 if orphan.pid not in found and self._claims(run, record, orphan):
                     self._walk(orphan, self._children, found)
-            if found or listed == before:
+            if found:
+                return
+            listed = self._children(inheritor)
+            if listed == before:
                 return
             before = listed
 
@@ -135,6 +149,8 @@ class Trees:
     def _fostered(self, inheritor: int) -> list[Stat]:
         """Return the living children of `inheritor` that may be orphans."""
         if inheritor == self._pid:
+            if self._listed is not None:
+                return self._listed
             return [stat for stat in self.orphans() if stat.is_alive]
         found = (procfs.stat(pid) for pid in self._children(inheritor))
         return [stat for stat in found if stat is not None and stat.is_alive]

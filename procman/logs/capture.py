@@ -103,7 +103,8 @@ class Capture:
         fifos.create()
         opened: list[int] = []
         try:
-            opened.extend(map(fifo.open_for_child, (fifos.stdin, fifos.stdout, fifos.stderr)))
+            opened.append(fifo.open_endless_input(self._folder_run))
+            opened.extend(map(fifo.open_for_child, (fifos.stdout, fifos.stderr)))
             self._open_pipes(fifos)
         except OSError:
             for descriptor in opened:
@@ -240,7 +241,7 @@ class Capture:
             self._lost = [0, 0]
 
     def _start(self, generation: int) -> None:
-        """Let what is stored from now on belong to this run."""
+        """Let what is stored from now on belong to this run; the log is opened by its first byte."""
         self._run = generation
         self._retry_at = 0.0
         if self._store is not None:
@@ -248,7 +249,6 @@ class Capture:
                 self._store.begin(generation)
             except OSError as error:
                 self._fail(error)
-        self.mend()
 
     def _fail(self, error: OSError) -> None:
         """Do without the log for a while."""

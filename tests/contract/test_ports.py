@@ -45,8 +45,27 @@ def test_a_strangers_listener_is_held_by_no_tree(stage: Stage) -> None:
     assert verdict.verdict is Verdict.STRANGER
 
 
+def test_every_process_that_holds_a_listener_is_told_with_its_marker(stage: Stage) -> None:
+    port, other = stage.world.free_port(), stage.world.free_port()
+    started = stage.start(npm(server(port=port)))
+    stage.world.stranger(server(port=other), other)
+    stage.listening(port)
+    stage.listening(other)
+    ours, theirs = stage.host.occupants(on(stage, port)), stage.host.occupants(on(stage, other))
+    assert {each.pid for each in ours} <= stage.pids(started)
+    assert {each.marker for each in ours} == {started.run.marker}
+    assert {each.cwd for each in ours} == {"/"}
+    assert {inode for each in ours for inode in each.inodes} == {each.inode for each in on(stage, port)}
+    assert [each.marker for each in theirs] == [None]
+    both = stage.host.occupants([*on(stage, port), *on(stage, other)])
+    assert {each.member.identity for each in both} == {each.member.identity for each in (*ours, *theirs)}
+    assert stage.host.occupants([]) == ()
+
+
 def test_nobody_holds_a_listener_that_is_gone(stage: Stage) -> None:
-    assert stage.host.holder(Listener("127.0.0.1", 1, 0, 0)) is None
+    gone = Listener("127.0.0.1", 1, 0, 0)
+    assert stage.host.holder(gone) is None
+    assert stage.host.occupants([gone]) == ()
 
 
 def test_a_dead_process_holds_no_sockets(stage: Stage) -> None:

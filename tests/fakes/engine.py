@@ -136,8 +136,8 @@ class FakeEngine:
 
     def runs(self) -> tuple[Current, ...]:
         """Return every run there is; none of its pids is anybody's."""
-        alive = (name for name, app in self.apps.items() if app.state in ALIVE)
-        return tuple(Current(each, f"fake:{each}:1", (self._pid(each), self._pid(each) + 1)) for each in alive)
+        alive = {name: self._pid(name) for name, app in self.apps.items() if app.state in ALIVE}
+        return tuple(Current(name, f"fake:{name}:1", (pid, pid + 1)) for name, pid in alive.items())
 
     def select(self, patterns: Sequence[str]) -> tuple[str, ...]:
         """Return the apps that are meant."""

@@ -171,6 +171,10 @@ class FakeHost:
         process = self.machine.processes.get(identity.pid)
         return process if process is not None and process.identity == identity else None
 
+    def trees(self, runs: Sequence[Run]) -> list[tuple[Member, ...]]:
+        """Return every living process of each run."""
+        return [self.tree(run) for run in runs]
+
     def boot(self) -> str:
         """Return what names the machine's boot."""
         return BOOT

@@ -208,7 +208,7 @@ def test_the_end_of_a_run_takes_its_pipes_away(bench: Bench) -> None:
     bench.end()
     bench.capture.end()
 
-    assert there == ["web.1.err", "web.1.in", "web.1.out"]
+    assert there == ["web.1.err", "web.1.out"]
     assert list(bench.run.iterdir()) == []
     assert bench.capture.readable_descriptors() == ()
 
