@@ -162,7 +162,7 @@ APP = _table(
           "Runs before the first start, and before a later one when `prepare_inputs` have changed."),
     Field("prepare_inputs", "prepare_inputs", kinds.PATHS, _NEXT_START,
           "The files, relative to `cwd`, whose change makes `prepare` run again.",
-          absent="the lockfile in `cwd`, or the manifest where there is none"),
+          absent="the lockfile in `cwd`, else the manifest"),
     Field("port_policy", "port_policy", kinds.PORT_POLICY, _LIVE,
           "What is done about a port that somebody else holds: `strict` names and waits for them, `reclaim` "
           "ends a proven orphan of this project first, with `follow` the app may take another port and is "

@@ -154,6 +154,7 @@ class Probed:
     detail: str
     verdict: Verdict | None = None
     listening: tuple[str, ...] = ()
+    sockets: tuple[int, ...] = ()  # the listeners among them, to be known again
     port_taken: bool = False  # somebody else holds the port, which no restart can change
     newest_birth: float | None = None  # when the youngest process of the tree was born, monotonic
 
@@ -290,7 +291,8 @@ class App:
     spawned_at: float | None = None  # of the present run
     healthy_since: float | None = None  # first passing check of the present run
     failing_since: float | None = None  # first of the failed checks in a row
-    passes: int = 0  # in a row
+    passes: int = 0  # in a row, and while starting of the same listeners
+    sockets: tuple[int, ...] = ()  # of the newest pass
     failures: int = 0  # in a row
     verdict: Verdict | None = None
     port_taken: bool = False  # by somebody else, as the newest check saw it
@@ -313,6 +315,8 @@ Step = tuple[App, tuple[Action, ...]]
 
 RECHECK = 1.0  # seconds between looks at a port that somebody else holds
 CONFIRM = 0.1  # between the passes of a start: a listener that is closed again at once is not up
+SETTLE = 1.0  # until an app without a check is up: a mistake in its command ends it sooner (npm takes 0.5 s)
+ALIVE_ALONE = "alive, and no check is declared"
 KILL_AGAIN = 1.0  # between SIGKILLs to what survives one
 
 
@@ -507,7 +511,7 @@ def _on_spawned(app: App, moment: Moment, config: AppConfig) -> Step:
     match app.state:
         case State.STARTING:
             if config.check.kind is CheckKind.NONE:
-                return _healthy(app, "alive, and no check is declared", moment, config), ()
+                return replace(app, deadline=moment.now + SETTLE), ()
             deadline = moment.now + config.start_timeout
             first = moment.now + policy.quick_interval(0.0)
             return replace(app, deadline=deadline, probe_at=first), ()
@@ -581,7 +585,8 @@ def _on_probed(app: App, event: Probed, moment: Moment, config: AppConfig) -> St
 
 
 def _passed_check(app: App, event: Probed, moment: Moment, config: AppConfig) -> App:
-    app = replace(app, passes=app.passes + 1)
+    same = app.state is not State.STARTING or event.sockets == app.sockets
+    app = replace(app, passes=app.passes + 1 if same else 1, sockets=event.sockets)
     needed = policy.passes_needed(config.check, starting=app.state is State.STARTING)
     if app.state is State.RUNNING or app.passes >= needed:
         return _healthy(app, event.detail, moment, config)
@@ -761,6 +766,8 @@ def _probe(app: App, moment: Moment) -> Step:
 
 
 def _start_timed_out(app: App, moment: Moment, config: AppConfig) -> Step:
+    if config.check.kind is CheckKind.NONE:
+        return _healthy(app, ALIVE_ALONE, moment, config), ()
     reason = policy.start_timed_out(app.last_check, config)
     if app.port_taken or config.restart is Restart.NEVER:
         app = replace(_enter(app, State.UNHEALTHY, reason, moment.now), failing_since=moment.now)
@@ -792,7 +799,7 @@ def _take_over(app: App, moment: Moment, config: AppConfig) -> App:
     if app.state is State.RUNNING:
         return replace(app, probe_at=None if steady is None or app.probing else moment.now + steady)
     if config.check.kind is CheckKind.NONE:
-        return _healthy(app, "alive, and no check is declared", moment, config)
+        return _healthy(app, ALIVE_ALONE, moment, config)
     app = replace(app, probe_at=None if app.probing else moment.now)
     if app.state is State.STARTING:
         assert app.spawned_at is not None, "a starting app was spawned"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from procman.core.identity import Identity, Member
 from procman.core.machine import ALIVE, App, State
 from procman.engine.handover import Record
+
+NOBODY = Identity(0, 0, "")  # no process of any boot: the leader of a run of which nothing is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,20 @@ def newest_runs(marked: Mapping[str, tuple[Member, ...]]) -> tuple[dict[str, Fou
     return newest, older
 
 
-def leader_of(found: Found, record: Record | None) -> Identity:
-    """Return the first process of a run: as recorded, else the oldest whose parent is not of the run."""
+def leader_of(found: Found, record: Record | None, is_alive: Callable[[Identity], bool]) -> Identity:
+    """Return the first process of a run; a record is believed only where it can harm nobody.
+
+    A recorded leader that carries the marker is one; a dead one too, for then its end is what has to be told.
+    One that lives without the marker is somebody else. Instead of it stands the oldest process of the run
+    whose parent is not of the run, or nobody.
+    """
     if record is not None and record.leader is not None and record.app.generation == found.generation:
-        return record.leader
+        marked = any(member.identity == record.leader for member in found.members)
+        if marked or not is_alive(record.leader):
+            return record.leader
     pids = {member.pid for member in found.members}
     tops = [member for member in found.members if member.parent not in pids]
-    return min(tops or found.members, key=lambda member: member.born).identity
+    return min(tops, key=lambda member: member.born).identity if tops else NOBODY
 
 
 def living(found: Found, record: Record | None, now: float, start_timeout: float) -> App:
@@ -76,6 +85,6 @@ def living(found: Found, record: Record | None, now: float, start_timeout: float
 
 def recorded(name: str, record: Record, project: str) -> Found | None:
     """Return the run that was under way by the record although nothing of it lives, or None if none was."""
-    if record.app.state not in ALIVE or record.leader is None:
+    if record.app.state not in ALIVE:
         return None
     return Found(name, record.app.generation, f"{project}{name}:{record.app.generation}", ())

@@ -204,7 +204,7 @@ def _look(patient: Patient) -> tuple[tuple[Holding, ...] | None, Sequence[Findin
             f"{name}: {', '.join(f'{each.name} {each.pid}' for each in members)}"
             for name, _run, members in left
         )
-        hint = "`procman up` takes them back"
+        hint = "`procman up` takes them back, `procman down` ends them"
         if runs is not None:
             hint = "`procman ports` shows their ports, `procman free PORT` ends them"
         findings = [warn("orphans", f"still run without a manager: {names}", hint)]

@@ -115,6 +115,7 @@ def decode(plain: dict[str, Any]) -> App:
     for key, kind in ENUMS.items():
         values[key] = None if values[key] is None else kind(values[key])
     values["listening"] = tuple(map(str, values["listening"]))
+    values["sockets"] = tuple(map(int, values["sockets"]))
     values["starts"] = tuple(map(float, values["starts"]))
     values["last_exit"] = None if values["last_exit"] is None else Exit(**values["last_exit"])
     app = App(**values)

@@ -172,6 +172,7 @@ class Prober:
                 detail=detail,
                 verdict=verdict,
                 listening=tuple(str(each) for each in self._judgement.listening),
+                sockets=tuple(sorted(each.inode for each in self._judgement.listening)),
                 port_taken=self._judgement.stranger is not None,
                 newest_birth=max((member.born for member in self._members), default=None),
             )

@@ -54,7 +54,7 @@ class Succession:
         self, circle: Circle, supervised: Supervised, found: Found, record: Record | None
     ) -> list[Problem]:
         name, config = found.app, supervised.config
-        leader = leader_of(found, record)
+        leader = leader_of(found, record, self._host.is_alive)
         supervised.app = living(found, record, self._host.now(), config.start_timeout)
         supervised.run = Run(leader, found.marker)
         supervised.port = record.port if record is not None else config.port

@@ -188,6 +188,10 @@ class Host(Protocol):
         """Return what `tree` does for each run, in one look: for showing, where nothing is decided."""
         ...
 
+    def is_alive(self, identity: Identity) -> bool:
+        """Return whether the process is still there, is the same one, and is no zombie."""
+        ...
+
     def boot(self) -> str:
         """Return what names the present boot of the machine."""
         ...

@@ -42,7 +42,7 @@ class Facts:
 
 
 def gather(folder: str) -> Facts:
-    """Return the facts of the machine we run on.
+    """Return the facts of the machine we run on; a host is at work in this process.
 
     Args:
         folder: on the file system that is to hold the logs.
@@ -80,7 +80,7 @@ if sys.platform == "linux":
 
     def _features(folder: str) -> tuple[Feature, ...]:
         from procman.host import procfs
-        from procman.host.linux import become_subreaper
+        from procman.host.linux import is_subreaper
         from procman.host.ports import Diagnostics
 
         diagnostics = Diagnostics()
@@ -88,7 +88,7 @@ if sys.platform == "linux":
             ("pidfd", _has_pidfd, "ends are noticed by looks, each 50 ms"),
             (
                 "child subreaper",
-                become_subreaper,
+                is_subreaper,
                 "processes whose parent has died are looked for in all of `/proc`",
             ),
             ("children lists", procfs.lists_children, "each look at an app's tree reads all of `/proc`"),

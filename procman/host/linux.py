@@ -27,6 +27,7 @@ from procman.host.trees import Trees
 assert sys.platform == "linux"
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2), Linux 3.4
+PR_GET_CHILD_SUBREAPER = 37
 PIDFD_GET_INFO = 0xC040FF0B  # ioctl(2), Linux 6.13: _IOWR(0xFF, 11, struct pidfd_info), its first 64 bytes
 PIDFD_INFO_EXIT = 1 << 3  # Linux 6.15: how a process ended, for whoever had a pidfd of it before
 EXIT_STATUS = 60  # offset in struct pidfd_info, linux/pidfd.h
@@ -304,6 +305,13 @@ class LinuxHost(PosixHost):
             except OSError:
                 return None
         return self._closed.watch(callback)
+
+
+def is_subreaper() -> bool:
+    """Return whether this process inherits the orphans among its descendants."""
+    answer = ctypes.c_int(0)
+    told = ctypes.CDLL(None).prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0) == 0
+    return told and answer.value == 1
 
 
 def become_subreaper() -> bool:

@@ -206,6 +206,10 @@ class PosixHost:
         """Return the process if it still is the same one and alive."""
         raise NotImplementedError
 
+    def is_alive(self, identity: Identity) -> bool:
+        """Return whether the process is still there, is the same one, and is no zombie."""
+        return self.find(identity) is not None
+
     def signal(self, members: Collection[Member], name: str) -> tuple[Member, ...]:
         """Send the signal to each of `members` that is still the same process; return those it reached."""
         number = Signals[name]

@@ -175,6 +175,10 @@ class FakeHost:
         """Return every living process of each run."""
         return [self.tree(run) for run in runs]
 
+    def is_alive(self, identity: Identity) -> bool:
+        """Return whether the process is still there and the same one."""
+        return self._find(identity) is not None
+
     def boot(self) -> str:
         """Return what names the machine's boot."""
         return BOOT

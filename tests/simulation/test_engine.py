@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -341,3 +342,23 @@ def test_an_orphan_is_waited_for_where_the_policy_is_strict(found: Found) -> Non
     assert village.states()["api"] == "waiting"
     assert lost in village.machine.processes
     village.machine.signal(village.machine.processes[lost], "SIGKILL")
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_record_that_names_a_stranger_does_it_no_harm(found: Found, lives: bool) -> None:
+    village = started(found)
+    stranger = village.machine.start(Program(), "stranger")
+    village.kill_manager()
+    record = village.home / "run" / "worker.json"
+    document = json.loads(record.read_text())
+    document["leader"] = [stranger.pid, stranger.identity.started]
+    record.write_text(json.dumps(document))
+    if not lives:
+        village.machine.signal(village.processes("worker")[0], "SIGKILL")
+    village.manage()
+    village.up()
+    village.until(village.is_up)
+    village.engine.stop(["worker"])
+    village.until(lambda: village.states()["worker"] == "stopped")
+    assert stranger.pid in village.machine.processes
+    assert village.pids("worker") == []

@@ -234,6 +234,16 @@ def test_wait_answers_when_the_goal_is_reached_or_out_of_reach(
     play(tmp_path, scenario)
 
 
+def test_runs_are_what_lives_of_each_app(tmp_path: Path) -> None:
+    async def scenario(home: Path, engine: FakeEngine) -> None:
+        engine.run("web")
+        (frame,) = await request(home, "runs")
+        runs = [{"app": "web", "marker": "fake:web:1", "pids": [4721, 4722]}]
+        assert frame == {"type": "done", "code": 0, "runs": runs}
+
+    play(tmp_path, scenario)
+
+
 def test_signal_names_whom_it_reached(tmp_path: Path) -> None:
     async def scenario(home: Path, engine: FakeEngine) -> None:
         engine.run("web")

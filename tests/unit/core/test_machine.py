@@ -81,8 +81,27 @@ def test_an_app_with_a_check_is_running_only_after_it_passed_twice_by_tcp() -> N
 def test_an_app_without_a_check_is_running_while_it_lives() -> None:
     world = World(WORKER)
     world.send(Start())
+    assert world.app.state is State.STARTING, "a mistake in the command would end it at once"
+    world.advance(1)
     assert world.app.state is State.RUNNING
     assert world.app.wake_at is None, "nothing to do costs no timer"
+
+
+def test_an_app_that_ends_at_once_was_never_up() -> None:
+    world = World(WORKER)
+    world.send(Start())
+    world.advance(0.5)
+    world.die(127)
+    assert world.app.state is State.BACKOFF
+
+
+def test_a_listener_that_is_another_one_each_time_is_not_up() -> None:
+    world = World(WEB)
+    sockets = itertools.count()
+    world.check = lambda: replace(world.up(), sockets=(next(sockets),))
+    world.send(Start())
+    world.advance(5)
+    assert world.app.state is State.STARTING
 
 
 def test_an_answer_by_http_needs_no_second_look() -> None:
@@ -218,7 +237,7 @@ def test_a_never_given_up_app_is_tried_for_ever() -> None:
     for _ in range(200):
         world.die()
         world.advance(60)
-    assert world.app.state is State.RUNNING
+    assert world.app.state in (State.STARTING, State.RUNNING)
 
 
 def test_jitter_spreads_the_delay_by_its_share_in_both_directions() -> None:
@@ -234,10 +253,10 @@ def test_jitter_spreads_the_delay_by_its_share_in_both_directions() -> None:
 @pytest.mark.parametrize(
     ("restart", "code", "state"),
     [
-        (Restart.ALWAYS, 0, State.RUNNING),
-        (Restart.ALWAYS, 1, State.RUNNING),
+        (Restart.ALWAYS, 0, State.STARTING),
+        (Restart.ALWAYS, 1, State.STARTING),
         (Restart.ON_FAILURE, 0, State.COMPLETED),
-        (Restart.ON_FAILURE, 1, State.RUNNING),
+        (Restart.ON_FAILURE, 1, State.STARTING),
         (Restart.NEVER, 0, State.COMPLETED),
         (Restart.NEVER, 1, State.COMPLETED),
     ],
@@ -316,9 +335,10 @@ def test_prepare_runs_before_the_start_and_only_once() -> None:
     world.send(Start())
     assert world.app.state is State.PREPARING
     world.die(0)
-    assert world.app.state is State.RUNNING
+    assert world.app.state is State.STARTING
+    world.advance(1)
     world.die(1)
-    assert world.log == ["0 prepare 1", "0 spawn 2", "0 spawn 3"]
+    assert world.log == ["0 prepare 1", "0 spawn 2", "1 spawn 3"]
 
 
 def test_a_failed_prepare_is_reported_as_such_and_not_as_a_crash() -> None:

@@ -166,7 +166,7 @@ def test_what_a_terminal_would_obey_is_escaped_as_toml_escapes_it() -> None:
         ({"inherit_env": False}, ["inherit_env: true -> false"]),
         (
             {"prepare_inputs": ("/p/a", "/p/b")},
-            ['prepare_inputs: the lockfile in `cwd`, or the manifest where there is none -> ["/p/a", "/p/b"]'],
+            ['prepare_inputs: the lockfile in `cwd`, else the manifest -> ["/p/a", "/p/b"]'],
         ),
         (
             {"depends_on": (("db", Condition.HEALTHY), ("m.1", Condition.COMPLETED))},

@@ -278,7 +278,7 @@ def test_orphans_are_named_and_how_to_get_rid_of_them(clinic: Clinic) -> None:
     process = clinic.host.machine.start(listening(5173), "node vite", environment={MARKER: marker})
     finding = clinic.one("orphans")
     assert finding.text == f"still run without a manager: web: node {process.pid}"
-    assert finding.hint == "`procman up` takes them back"
+    assert finding.hint == "`procman up` takes them back, `procman down` ends them"
     assert "port 5173 is its own" in clinic.of("web")[0].text
     clinic.manager = clinic.reached(runs=(Current("web", marker, (process.pid,)),))
     assert clinic.bad() == []

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from procman.engine.ports import Whose, last_sign, look, rows, tell_apart
+from procman.engine.ports import Current, Whose, last_sign, look, rows, tell_apart
+from procman.engine.runs import project_mark
 from procman.host.base import MARKER
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import EPOCH
 from tests.fakes.neighbours import OURS, THEIRS, Neighbours, listening
-from tests.fakes.programs import Child, Listen, Program, server
+from tests.fakes.programs import Child, Listen, Program, npm, server
+from tests.simulation.village import Village
 
 
 def test_an_app_is_what_its_manager_says_it_is() -> None:
@@ -137,6 +139,19 @@ def test_a_row_has_all_that_is_known_of_the_process() -> None:
         "app": "api",
         "since": "2026-11-23T09:16:40.000Z",
     }
+
+
+def test_the_runs_of_a_manager_are_those_of_its_apps_with_their_trees(tmp_path: Path) -> None:
+    village = Village(tmp_path, '[apps.web]\ncommand = "npm run dev"\n[apps.api]\ncommand = "node api"\n')
+    village.machine.programs["npm run dev"] = npm(Program())
+    village.up("web")
+    village.advance(1)
+    (run,) = village.engine.runs()
+    assert run == Current("web", f"{project_mark(village.home)}web:1", run.pids)
+    assert len(run.pids) == 3
+    village.engine.shutdown()
+    village.until(lambda: village.ended)
+    assert village.engine.runs() == ()
 
 
 def test_the_manager_was_last_heard_of_when_it_last_wrote_a_record(tmp_path: Path) -> None:
