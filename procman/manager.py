@@ -28,7 +28,7 @@ from procman.engine.engine import Engine
 from procman.engine.events import Notice, Problem, Receipt, Reloaded, Transition
 from procman.engine.upgrade import Upgrade
 from procman.host import make_host
-from procman.host.base import MARKER, Unsupported
+from procman.host.base import Unsupported
 from procman.host.claim import Claim, claim
 
 DOWN_WITHIN = 5.0  # seconds for the command that started us to end something to say so
@@ -95,7 +95,7 @@ async def _manage(config: Config, options: Mapping[str, str], claimed: Claim) ->
     home, empty = options["--home"], asyncio.Event()
     _log_to(Path(home, "manager.log"), loop)
     host = make_host(loop)
-    engine = Engine(host, config, Path(home), _environment(os.environ), empty.set)
+    engine = Engine(host, config, Path(home), os.environ, empty.set)
     engine.subscribe(_log)
     _take_signals(loop, engine)
     upgrade = Upgrade(engine, host, claimed, file=config.file, home=home, before=logging.shutdown)
@@ -133,11 +133,6 @@ def _take_signals(loop: asyncio.AbstractEventLoop, engine: Engine) -> None:
     loop.add_signal_handler(signal.SIGINT, stop, "SIGINT")
     loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
     loop.add_signal_handler(signal.SIGHUP, engine.reload)
-
-
-def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what apps inherit of the manager's environment: all but the mark of a run it may be part of."""
-    return {name: value for name, value in environment.items() if name != MARKER}
 
 
 def _log(notice: Notice) -> None:

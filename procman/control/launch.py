@@ -19,6 +19,7 @@ from procman.control import endpoint
 from procman.control.ask import NotRunning
 from procman.control.client import call
 from procman.control.protocol import Request
+from procman.core.identity import MARKER
 
 # -P: with -m alone the project's folder would come first on the path, and a `json.py` in it be imported
 MANAGER = (sys.executable, "-P", "-m", "procman.manager")
@@ -132,6 +133,8 @@ def _spawn(file: str, home: str, words: Sequence[str]) -> tuple[subprocess.Popen
             process = subprocess.Popen(
                 [*words, "--ready", str(write)],
                 cwd=os.path.dirname(file),
+                # A manager belongs to no run, though `up` may have been typed inside an app.
+                env={name: value for name, value in os.environ.items() if name != MARKER},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -11,6 +11,7 @@ from procman.core.gate import meets
 from procman.core.machine import App, State
 from procman.core.order import start_order
 
+HOPELESS_WAIT = 5.0  # seconds to the next start that nobody should have to sit through
 HOPELESS_ATTEMPTS = 3  # runs that failed one after the other until `up` reports that an app does not come up
 RESTS = frozenset({State.STOPPED, State.COMPLETED, State.FAILED})  # it stays so until somebody acts
 
@@ -104,7 +105,8 @@ def _up(app: App) -> bool | None:
         case State.WAITING | State.UNHEALTHY:
             return False if app.port_taken else None
         case State.BACKOFF:
-            return False if app.attempts >= HOPELESS_ATTEMPTS else None
+            wait = (app.deadline or 0.0) - app.since
+            return False if app.attempts >= HOPELESS_ATTEMPTS or wait > HOPELESS_WAIT else None
         case State.PREPARING | State.STARTING | State.STOPPING:
             return None
         case _ as unreachable:

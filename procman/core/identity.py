@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MARKER = "PROCMAN_RUN"  # the variable in the environment of every process that procman started
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:

@@ -17,12 +17,13 @@ from pathlib import Path
 from procman import __version__
 from procman.config.read import InvalidConfig, read_config
 from procman.core.config import Config
+from procman.core.identity import MARKER
 from procman.engine.doctor_apps import check_app
 from procman.engine.doctor_state import check_silent, check_state
 from procman.engine.findings import Finding, fail, ok, warn
 from procman.engine.ports import Current, Holding, last_sign, look, orphans, tell_apart
 from procman.engine.runs import project_mark
-from procman.host.base import MARKER, Host
+from procman.host.base import Host
 from procman.host.facts import Facts, Limit, gather, version_of
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons that procman is tested on
@@ -143,7 +144,8 @@ def _limits(machine: Facts, count: int) -> Iterator[Finding]:
         yield _use("inotify instances", machine.instances, more, "no further program can watch files", False)
     if machine.open_files is not None:
         needed = OPEN_FILES + OPEN_FILES_PER_APP * count
-        text = f"{_allowed(machine.open_files)} may be open at once, {_counted(count, 'app')} need {needed}"
+        allowed, apps = _allowed(machine.open_files), _counted(count, "app")
+        text = f"{allowed} may be open at once; {needed} are needed for {apps}"
         if machine.open_files < 0 or machine.open_files >= needed:
             yield ok("open files", text)
         else:

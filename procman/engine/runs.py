@@ -10,10 +10,11 @@ from pathlib import Path
 from procman.config.environment import build_environment
 from procman.config.read import InvalidConfig
 from procman.core.config import AppConfig, Command
+from procman.core.identity import MARKER
 from procman.core.machine import SpawnFailed
 from procman.engine.handover import fingerprint
 from procman.engine.supervised import Supervised
-from procman.host.base import MARKER, Ended, Host, Order, Run, SpawnError
+from procman.host.base import Ended, Host, Order, Run, SpawnError
 
 # What trying again can cure: everything else stays as it is until somebody changes something.
 PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ETXTBSY})

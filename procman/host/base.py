@@ -81,7 +81,6 @@ class Run:
 
 
 ANY_PORT = 0  # for `Host.watch_closed`: announcements were lost, so any listener may be closed
-MARKER = "PROCMAN_RUN"  # the variable in the environment of every process that procman started
 
 
 class Health(Enum):

@@ -1,8 +1,8 @@
 """Named pipes between an app and its manager, opened so that either may die without harm to the other.
 
-A run has two in the manager's state folder: `web.3.out`, `web.3.err` (app, generation). As they have names, the
-next manager can go on reading where a killed one stopped. What nobody has read is kept by the kernel for as
-long as any process holds the pipe open, and no longer. Its stdin is a pipe too, and needs no name.
+A run has two in the manager's state folder: `web.3.out`, `web.3.err` (app, generation). As they have names,
+the next manager can go on reading where a killed one stopped. What nobody has read is kept by the kernel for
+as long as any process holds the pipe open, and no longer. Its stdin is a pipe too, and needs no name.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def open_for_child(path: Path) -> int:
     """Return a blocking descriptor for a child's stdout or stderr.
 
     Opened for reading and writing, so that the pipe has both ends while the child lives: that spares it
-    SIGPIPE and EPIPE when the manager dies (on a plain pipe http-server, serve and astro end with exit code 1,
-    and next-server spins at 100 % CPU).
+    SIGPIPE and EPIPE when the manager dies (on a plain pipe http-server, serve and astro end with exit code
+    1, and next-server spins at 100 % CPU).
 
     Returns:
         A descriptor that is closed on exec; the spawn puts a copy of it in its place.

@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from signal import Signals
 
-from procman.core.identity import Identity, Member
+from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
 from procman.host import ports, procfs
-from procman.host.base import MARKER, Cancellable, Ended, Holder, Occupant, Order, Run
+from procman.host.base import Cancellable, Ended, Holder, Occupant, Order, Run
 from procman.host.posix import Call, PosixHost, ended, wants_continue
 from procman.host.procfs import TICKS_PER_SECOND, Stat
 from procman.host.trees import Trees
@@ -314,14 +314,14 @@ def is_subreaper() -> bool:
     return told and answer.value == 1
 
 
-def become_subreaper() -> bool:
-    """Make this process inherit the orphans among its descendants; return whether the kernel agreed.
+def become_subreaper(wanted: bool = True) -> bool:
+    """Make this process inherit the orphans among its descendants, or not; return whether the kernel agreed.
 
     Nothing in the standard library calls prctl(2). The import of ctypes costs 0.4 MB and 3 ms, and watchdog
     needs it for inotify anyway.
     """
     library = ctypes.CDLL(None, use_errno=True)
-    agreed: int = library.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    agreed: int = library.prctl(PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)
     return agreed == 0
 
 

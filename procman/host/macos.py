@@ -18,9 +18,9 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from procman.core.identity import Identity, Member
+from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
-from procman.host.base import MARKER, Cancellable, Ended, Holder, Occupant, Order, Run
+from procman.host.base import Cancellable, Ended, Holder, Occupant, Order, Run
 from procman.host.posix import Call, PosixHost
 
 assert sys.platform == "darwin"

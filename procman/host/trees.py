@@ -15,9 +15,9 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from procman.core.identity import Identity
+from procman.core.identity import MARKER, Identity
 from procman.host import procfs
-from procman.host.base import MARKER, Run
+from procman.host.base import Run
 from procman.host.procfs import Stat
 
 REMEMBERED = 1024  # markers and runs kept in mind; a marker is read again and a run scanned for beyond that

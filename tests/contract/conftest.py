@@ -19,9 +19,10 @@ from typing import Any, Protocol
 import pytest
 
 from procman.core.config import Check, CheckKind, Command
-from procman.core.identity import Identity
+from procman.core.identity import MARKER, Identity
 from procman.host import make_host
-from procman.host.base import MARKER, Answer, Ended, Host, Order, ProbeOrder, Run
+from procman.host.base import Answer, Ended, Host, Order, ProbeOrder, Run
+from procman.host.linux import become_subreaper
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Machine
 from tests.fakes.programs import Program
@@ -94,6 +95,8 @@ class RealWorld:
             self.pass_time(0.005)
         self.host.close()
         self.loop.close()
+        if sys.platform == "linux":
+            become_subreaper(False)  # or the orphans of later tests would come to this process
         for pid in self.strangers:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from procman.core.identity import Identity
-from procman.host.base import MARKER, Ended, Order, Run
+from procman.core.identity import MARKER, Identity
+from procman.host.base import Ended, Order, Run
 from tests.contract.conftest import RealWorld, Stage, acting, actor, stage_on
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Machine

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from procman.core.config import CheckKind, Command
-from procman.core.identity import Identity
-from procman.host.base import ANY_PORT, MARKER, Health, Order, Run, SpawnError
+from procman.core.identity import MARKER, Identity
+from procman.host.base import ANY_PORT, Health, Order, Run, SpawnError
 from procman.host.base import Stage as SpawnStage
 from tests.contract.conftest import Stage
 from tests.contract.test_files import Watched
@@ -165,7 +165,7 @@ def test_orphans_that_end_leave_no_zombies(real: Stage) -> None:
 def test_a_manager_below_its_own_app_is_not_in_the_apps_tree() -> None:
     script = """
 import asyncio, os
-from procman.core.identity import Identity
+from procman.core.identity import MARKER, Identity
 from procman.host import make_host
 from procman.host.base import Run
 host = make_host(asyncio.new_event_loop())

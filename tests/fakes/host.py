@@ -20,10 +20,9 @@ from functools import partial
 from signal import Signals
 
 from procman.core.config import CheckKind
-from procman.core.identity import Identity, Member
+from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
 from procman.host.base import (
-    MARKER,
     Answer,
     Cancellable,
     Ended,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from procman.core.identity import MARKER
 from procman.engine.ports import Current, Holding, Sight, look, tell_apart
-from procman.host.base import MARKER
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import INIT, Process
 from tests.fakes.programs import Listen, Program, npm

@@ -64,7 +64,8 @@ def test_the_document_of_status_has_the_keys_of_the_contract(project: Project) -
 
 def test_an_app_in_backoff_says_when_it_starts_again(project: Project) -> None:
     backoff = '{ initial = "1m", max = "1m" }'
-    project.up(table("web", command("leave", code=1), backoff=backoff))
+    project.write(table("web", command("leave", code=1), backoff=backoff))
+    assert project.run("up").code == 1, "nobody sits through a minute"
     app = project.until_app("web", state="backoff")
     assert 30 < datetime.fromisoformat(app["next_start_at"]).timestamp() - time.time() < 90
     assert "next start in" in project.do("status").out

@@ -118,7 +118,7 @@ def test_an_app_that_dies_at_once_is_slowed_down_and_given_up(project: Project) 
     assert app["pids"] == []
     assert project.lines("web").count("begins") == 5
     log = project.until(lambda: "-> failed" in (text := project.manager_log()) and text, "the log")
-    assert log.count("-> backoff") == 3  # the first restart is at once, the last start is the end of it
+    assert log.count("-> backoff") == 4  # the last start is the end of it
 
 
 def test_an_app_that_is_given_up_is_started_again_by_its_user(project: Project) -> None:

@@ -34,13 +34,19 @@ def up(project: Project, opened: list[pexpect.spawn]) -> pexpect.spawn:
     return child
 
 
+def expect_all(child: pexpect.spawn, *patterns: str) -> None:
+    """Wait until each pattern was printed, in any order: apps and manager speak each for themselves."""
+    left = list(patterns)
+    while left:
+        left.pop(child.expect(left))
+
+
 def test_ctrl_c_stops_everything_and_says_what(project: Project, terminal: list[pexpect.spawn]) -> None:
     project.write(
         table("web", command("serve"), port=project.port()), table("worker", command("stay", say="at_work"))
     )
     child = up(project, terminal)
-    child.expect(r"web +│ listens on \d+")
-    child.expect("web: running")
+    expect_all(child, r"web +│ listens on \d+", "web: running")
     child.sendintr()
     child.expect("stopping; Ctrl-C again kills at once")
     child.expect(pexpect.EOF)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from procman.core.identity import MARKER
 from procman.engine.events import Transition
-from procman.host.base import MARKER
 from tests.fakes.programs import Child, Listen, Program, Taken, Way, npm, server
 from tests.simulation.village import Village
 

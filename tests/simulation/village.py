@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from procman.config.read import read_config
+from procman.core.identity import MARKER
 from procman.engine.engine import Engine
 from procman.engine.events import Notice, Receipt, Transition
-from procman.host.base import MARKER
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Machine, Process
 

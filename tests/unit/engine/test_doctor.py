@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from procman import __version__
+from procman.core.identity import MARKER
 from procman.engine import doctor, doctor_state
 from procman.engine.doctor import Patient, Reached, examine
 from procman.engine.findings import Finding, Grade
 from procman.engine.ports import Current
 from procman.engine.runs import project_mark
-from procman.host.base import MARKER
 from procman.host.claim import claim, holder_of
 from procman.host.facts import Facts, Feature, Limit
 from tests.fakes.host import FakeHost
@@ -148,7 +148,7 @@ def test_watches_that_run_out_are_told_before_they_do(clinic: Clinic, limit: Lim
 
 def test_open_files_are_measured_by_the_number_of_apps(clinic: Clinic) -> None:
     clinic.facts = replace(GOOD, open_files=83)
-    assert clinic.one("open files").text == "83 may be open at once, 2 apps need 84"
+    assert clinic.one("open files").text == "83 may be open at once; 84 are needed for 2 apps"
     clinic.facts = replace(GOOD, open_files=-1)
     assert [each.grade for each in clinic.of("open files")] == [Grade.OK]
 

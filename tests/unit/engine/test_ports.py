@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from procman.core.identity import MARKER
 from procman.engine.ports import Current, Whose, last_sign, look, rows, tell_apart
 from procman.engine.runs import project_mark
-from procman.host.base import MARKER
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import EPOCH
 from tests.fakes.neighbours import OURS, THEIRS, Neighbours, listening
