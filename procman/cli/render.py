@@ -89,7 +89,9 @@ def _row(app: App, now: float) -> tuple[str, ...]:
 
 
 def _event(app: App, now: float) -> str:
-    parts = [printable(app["message"] or app["last_event"])]
+    problem = app.get("log_problem")  # a manager that is older than this command does not know the key
+    parts = [printable(each) for each in (app["message"], problem) if each]
+    parts = parts or [printable(app["last_event"])]
     if app["next_start_at"] is not None:
         left = datetime.fromisoformat(app["next_start_at"]).timestamp() - now
         parts.append(f"next start in {age(max(0.0, left))}")

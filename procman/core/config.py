@@ -129,7 +129,7 @@ class AppConfig:
     inherit_env: bool = True
     prepare: Command | None = None
     port_policy: PortPolicy = PortPolicy.STRICT
-    prepare_inputs: tuple[str, ...] = ()  # absolute; empty: the lockfile and package.json in `cwd`
+    prepare_inputs: tuple[str, ...] = ()  # absolute; empty: the lockfile in `cwd`, else the manifest
     autostart: bool = True
     enabled: bool = True
     logs: LogBudget = field(default_factory=LogBudget)

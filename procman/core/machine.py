@@ -107,6 +107,11 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwanted:
+    """Somebody wants the app down, and `Stop` follows once nothing that depends on it is left."""
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted:
     """Somebody wants a new run, at once and with all counts forgotten."""
 
@@ -203,6 +208,7 @@ class Adopted:
 Event = (
     Start
     | Stop
+    | Unwanted
     | Restarted
     | Cleared
     | Held
@@ -242,7 +248,7 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class RecordPrepared:
-    """Remember that `prepare` succeeded for the inputs as they were when it began."""
+    """Remember that `prepare` succeeded, with its inputs as they are now."""
 
     generation: int
 
@@ -330,6 +336,8 @@ def step(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
             return _on_start(app, event, moment)
         case Stop():
             return _on_stop(app, event, moment, config)
+        case Unwanted():
+            return replace(app, wanted=False), ()
         case Restarted():
             return _on_restarted(app, event, moment, config)
         case Cleared():
@@ -343,7 +351,7 @@ def step(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
         case Probed():
             return _on_probed(app, event, moment, config)
         case Suspected():
-            return _on_suspected(app)
+            return _on_suspected(app, config)
         case Exited():
             return _on_exited(app, event, moment, config)
         case Gone():
@@ -399,7 +407,9 @@ def _on_start(app: App, event: Start, moment: Moment) -> Step:
     match app.state:
         case State.STOPPED | State.BACKOFF | State.COMPLETED | State.FAILED:
             return _wait(_afresh(app), event.reason, moment.now)
-        case State.WAITING | State.PREPARING | State.STARTING | State.RUNNING | State.UNHEALTHY:
+        case State.WAITING:
+            return replace(app, wanted=True), (Look(),)
+        case State.PREPARING | State.STARTING | State.RUNNING | State.UNHEALTHY:
             return replace(app, wanted=True), ()
         case State.STOPPING:
             ending = Ending.RESTART if app.ending is Ending.STOP else app.ending
@@ -598,6 +608,7 @@ def _healthy(app: App, reason: str, moment: Moment, config: AppConfig) -> App:
     """Return `app` running, its next check at the steady rhythm."""
     if app.state is not State.RUNNING:
         app = _enter(app, State.RUNNING, reason, moment.now)
+    app = replace(app, reason=reason)
     steady = policy.steady_interval(config)
     return replace(
         app,
@@ -631,9 +642,11 @@ def _renewed_at(app: App, event: Probed) -> float | None:
     return None if born is not None and healthy is not None and born <= healthy else born
 
 
-def _on_suspected(app: App) -> Step:
+def _on_suspected(app: App, config: AppConfig) -> Step:
     match app.state:
         case State.RUNNING:
+            if policy.steady_interval(config) is None:  # there is nothing to look at
+                return app, ()
             if app.probing:
                 return replace(app, suspected=True), ()
             return replace(app, probe_at=None, probing=True), (Probe(app.generation),)
@@ -725,6 +738,8 @@ def _after(app: App, moment: Moment, config: AppConfig) -> Step:
 
 def _again(app: App, reason: str, moment: Moment, config: AppConfig) -> Step:
     """Restart a failed run: at once, after a while, or not at all."""
+    if not app.wanted:
+        return _enter(app, State.STOPPED, reason, moment.now), ()
     starts = policy.starts_within(app.starts, moment.now, config.give_up)
     if policy.is_hopeless(starts, config.give_up):
         text = policy.gave_up(len(starts), config.give_up, reason)

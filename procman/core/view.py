@@ -34,6 +34,7 @@ def view(
     pids: Sequence[int] = (),
     leader: int | None = None,
     stale: Sequence[str] = (),
+    log_problem: str | None = None,
 ) -> dict[str, Any]:
     """Return one element of `apps` in `procman status --json`.
 
@@ -45,6 +46,7 @@ def view(
         pids: the living processes of its tree.
         leader: the first process of its present run.
         stale: what differs between the running app and what is on disk.
+        log_problem: what keeps its output from being stored.
     """
     alive = app.state in ALIVE
     next_start = app.deadline if app.state is State.BACKOFF else None
@@ -68,6 +70,7 @@ def view(
         "wanted": "up" if app.wanted else "down",
         "check": {"kind": config.check.kind.value, "last": app.last_check, "failures": app.failures},
         "tags": list(config.tags),
+        "log_problem": log_problem,
     }
 
 

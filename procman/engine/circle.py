@@ -11,7 +11,7 @@ Everything that happens to an app (a request, an exit, an answer to a check, a d
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar, assert_never
@@ -24,6 +24,7 @@ from procman.core.verdict import Listener, Verdict, in_the_way
 from procman.engine import output
 from procman.engine.ending import TreeEnding
 from procman.engine.events import Notice, Problem, Receipt, Transition
+from procman.engine.mending import Mending
 from procman.engine.prepare import Prepared
 from procman.engine.prober import Prober
 from procman.engine.reclaim import Reclaimer
@@ -32,6 +33,7 @@ from procman.engine.stopping import OrderedStop
 from procman.engine.supervised import Supervised
 from procman.host.base import Ended, Host
 from procman.logs.capture import Capture
+from procman.logs.read import first_match
 from procman.logs.segments import last_run
 
 MOST_OF_A_LINE = 80  # characters of a line of output in a message
@@ -88,7 +90,7 @@ class Circle:
         self._moved: set[str] = set()  # apps whose state has changed since dependents were looked at
         self._changed: set[str] = set()  # apps that have changed in this round
         self._endings: dict[str, TreeEnding] = {}
-        self._reclaimer = Reclaimer(host, self.runs.project, tell)
+        self.reclaimer = Reclaimer(host, self.runs.project, tell, self._look_again)
         self._prepared = Prepared(home / "prepared.json")
 
     def add(self, config: AppConfig) -> Supervised:
@@ -96,7 +98,8 @@ class Circle:
         logs = self._home / "logs"
         capture = Capture(logs, self._home / "run", config.name, config.logs, self._host.wall, self._host.now)
         app = App(generation=last_run(logs / config.name), since=self._host.now())
-        supervised = Supervised(config, capture, app)
+        mending = Mending(self._host, config.name, capture, self._tell)
+        supervised = Supervised(config, capture, mending, app)
         self.supervised[config.name] = supervised
         return supervised
 
@@ -115,6 +118,12 @@ class Circle:
     def put(self, name: str, event: Event) -> None:
         """Put an event into the inbox, to be handled in the next round."""
         self._inbox.append((name, event))
+
+    def stop(self, names: Iterable[str], stop: machine.Stop) -> None:
+        """Want apps down, from the next round on, each as soon as nothing that depends on it is left."""
+        for name in names:
+            self.put(name, machine.Unwanted())
+            self.stops.add([name], stop)
 
     def post(self, name: str, event: Event) -> None:
         """Put an event into the inbox and handle it, unless a round is under way, which will."""
@@ -158,13 +167,14 @@ class Circle:
         """Post what the changes of state mean for others; return whether there was anything."""
         moved, self._moved = self._moved, set()
         if moved:
-            for name, supervised in list(self.supervised.items()):
+            for supervised in self.supervised.values():
                 depends = any(dependency in moved for dependency, _ in supervised.config.depends_on)
                 if depends and supervised.app.state is State.WAITING:
                     self._look(supervised)
-                if supervised.leaving and supervised.app.state not in ALIVE:
-                    _release(self.supervised.pop(name))
-                    self._changed.add(name)
+        for name in [each.name for each in self.supervised.values() if each.leaving]:
+            if self.supervised[name].app.state not in ALIVE:
+                _release(self.supervised.pop(name))
+                self._changed.add(name)
         for name, stop in self.stops.ready(self.apps, self.configs):
             self._inbox.append((name, stop))
         return bool(self._inbox)
@@ -183,7 +193,7 @@ class Circle:
             case machine.Probe():
                 self._probe(supervised)
             case machine.Terminate(_, signal):
-                self._ending(supervised).begin(signal, leader_reaped=supervised.exited)
+                self._ending(supervised).begin(signal)
             case machine.Kill():
                 self._ending(supervised).force()
             case _ as unreachable:
@@ -211,6 +221,13 @@ class Circle:
         event: Event = machine.Held(reason) if reason is not None else self._look_at_port(config)
         self._inbox.append((config.name, event))
 
+    def _look_again(self) -> None:
+        """Look at every waiting app: what it waits for may be over."""
+        for supervised in self.supervised.values():
+            if supervised.app.state is State.WAITING:
+                self._look(supervised)
+        self.drain()
+
     def _look_at_port(self, config: AppConfig) -> Event:
         if config.port is not None and config.port_policy is not PortPolicy.FOLLOW:
             listener = in_the_way(self._host.listeners(), config.port)
@@ -218,13 +235,15 @@ class Circle:
                 holder = self._host.holder(listener) or "a process that can't be told"
                 reason = f"waits for port {config.port}: {listener} is held by {holder}"
                 if config.port_policy is PortPolicy.RECLAIM and self._reclaim(config, listener):
-                    reason = f"{reason}, an orphan of this project that is being ended"
+                    return machine.Held(
+                        f"{reason}, an orphan of this project that is being ended", recheck=True
+                    )
                 return machine.Held(reason, recheck=True, verdict=Verdict.STRANGER)
         return machine.Cleared(prepare=self._prepared.is_due(config))
 
     def _reclaim(self, config: AppConfig, listener: Listener) -> bool:
         current = {each.run.marker for each in self.supervised.values() if each.run is not None}
-        return self._reclaimer.reclaim(listener, current, config.stop_timeout)
+        return self.reclaimer.reclaim(listener, current, config)
 
     def _begin(self, supervised: Supervised, generation: int, command: Command) -> None:
         supervised.exited = False
@@ -242,6 +261,8 @@ class Circle:
         """Return what is to be called when the first process of this run has ended."""
 
         def on_exit(ended: Ended) -> None:
+            if supervised.app.generation != generation:
+                return  # that run is over, and another one may have begun
             supervised.exited = True
             supervised.capture.drain()  # all that it printed is in its log before its exit is known
             self.post(
@@ -256,8 +277,12 @@ class Circle:
     def attach(self, supervised: Supervised) -> None:
         """Read what the app's run prints from now on."""
         output.follow(self._host, supervised)
+        self.watch_log(supervised)
+
+    def watch_log(self, supervised: Supervised) -> None:
+        """Wait for the line that ends the start of an app, if that is its check; it may be there already."""
         check, generation = supervised.config.check, supervised.app.generation
-        if check.kind is not CheckKind.LOG or check.pattern is None:
+        if check.kind is not CheckKind.LOG or check.pattern is None or supervised.run is None:
             return
 
         def matched(line: str) -> None:
@@ -266,6 +291,12 @@ class Circle:
             self.post(supervised.name, machine.Probed(generation, machine.Outcome.UP, detail))
 
         supervised.capture.watch(check.pattern, matched)
+        if supervised.app.state not in (State.STARTING, State.UNHEALTHY):
+            return
+        found = first_match(self._home / "logs", supervised.name, generation, check.pattern)
+        if found is not None:
+            supervised.capture.unwatch()
+            matched(found)
 
     def _record_prepared(self, supervised: Supervised) -> None:
         try:
@@ -300,6 +331,7 @@ class Circle:
                 name,
                 supervised.run,
                 supervised.port,
+                leader_reaped=supervised.exited,
                 on_gone=lambda receipt: self._on_gone(supervised, receipt),
                 on_survivors=self._tell,
             )

@@ -11,10 +11,13 @@ from collections.abc import Callable
 
 from procman.core.identity import Identity, Member
 from procman.core.receipt import Ended, Receipt
-from procman.core.verdict import in_the_way
+from procman.core.verdict import Listener, in_the_way
 from procman.host.base import Cancellable, Host, Run
 
 FORCE = "SIGKILL"
+PATIENCE = (
+    5.0  # seconds after SIGKILL until what still lives is called a survivor: a core dump takes its time
+)
 
 
 class TreeEnding:
@@ -27,6 +30,7 @@ class TreeEnding:
         run: Run,
         port: int | None,
         *,
+        leader_reaped: bool,
         on_gone: Callable[[Receipt], None],
         on_survivors: Callable[[Receipt], None],
     ) -> None:
@@ -43,28 +47,33 @@ class TreeEnding:
         self._seen: dict[Identity, Member] = {}
         self._killed: set[Identity] = set()
         self._watch: Cancellable | None = None
-        self._reaped = True
+        self._reaped = leader_reaped
+        self._told: tuple[str, ...] = ()  # survivors, as they were told
         self._over = False
 
-    def begin(self, signal: str, *, leader_reaped: bool) -> None:
+    def begin(self, signal: str) -> None:
         """Send `signal` to the whole tree; with nobody left to send it to, the run is over at once."""
         self._signal = signal
-        self._reaped = leader_reaped
         self._signalled.clear()
         self._look()
 
     def force(self) -> None:
         """Send SIGKILL to every process that still lives, and to those that appear from now on."""
         now = self._host.now()
-        if self._forced_at is not None:
-            survivors = tuple(f"{m.name} {m.pid} (state {m.state})" for m in self._host.tree(self._run))
-            if survivors:
-                self._on_survivors(self._receipt(survivors))
-        else:
+        if self._forced_at is None:
             self._forced_at = now
+        elif now - self._forced_at >= PATIENCE:
+            self._tell_survivors()
         self._signal = FORCE
         self._signalled.clear()
         self._look()
+
+    def _tell_survivors(self) -> None:
+        """Tell what outlives SIGKILL, once for as long as it stays the same."""
+        survivors = tuple(f"{m.name} {m.pid} (state {m.state})" for m in self._host.tree(self._run))
+        if survivors and survivors != self._told:
+            self._told = survivors
+            self._on_survivors(self._receipt(survivors))
 
     def leader_reaped(self) -> None:
         """Note that the run's first process was reaped: only now its exit is known."""
@@ -106,21 +115,22 @@ class TreeEnding:
         ended = tuple(
             Ended(member.name, member.pid, member.identity in self._killed) for member in self._seen.values()
         )
+        listeners = self._host.listeners() if self._port is not None else None
         return Receipt(
             app=self._app,
             at=self._host.wall(),
             ended=ended,
             took_s=self._host.now() - self._began,
             forced_after_s=None if self._forced_at is None else self._forced_at - self._began,
-            port=self._port,
-            port_holder=None if survivors else self._port_holder(),
+            port=self._port if listeners is not None else None,  # what can't be told is not said
+            port_holder=None if survivors else self._port_holder(listeners),
             survivors=survivors,
         )
 
-    def _port_holder(self) -> str | None:
+    def _port_holder(self, listeners: tuple[Listener, ...] | None) -> str | None:
         if self._port is None:
             return None
-        listener = in_the_way(self._host.listeners(), self._port)
+        listener = in_the_way(listeners, self._port)
         if listener is None:
             return None
         holder = self._host.holder(listener)

@@ -116,7 +116,8 @@ class Engine:
             pids = [member.pid for member in trees[run]] if run is not None else []
             leader = run.leader.pid if run is not None and not supervised.exited else None
             app, config = supervised.app, supervised.config
-            views.append(view(app, config, now=now, wall=wall, pids=pids, leader=leader))
+            problem = supervised.capture.problem
+            views.append(view(app, config, now=now, wall=wall, pids=pids, leader=leader, log_problem=problem))
         return views
 
     def runs(self) -> tuple[Current, ...]:
@@ -158,7 +159,7 @@ class Engine:
 
     def stop(self, names: Sequence[str], force: bool = False) -> None:
         """Want `names` down; what others of them depend on goes last."""
-        self._circle.stops.add(names, machine.Stop(force=force))
+        self._circle.stop(names, machine.Stop(force=force))
         self._circle.drain()
 
     def restart(self, names: Sequence[str]) -> None:
@@ -177,7 +178,7 @@ class Engine:
         Raises:
             InvalidConfig: the file on disk is not valid.
         """
-        read = self._reloader.read()
+        read = self._reloader.peek()
         if isinstance(read, InvalidConfig):
             raise read
         return make_plan(self.config, read)
@@ -195,7 +196,7 @@ class Engine:
         """Stop every app, dependents first, and call `on_empty` when all are gone."""
         self.closing = True
         self._reloader.close()
-        self._circle.stops.add(self.apps, machine.Stop("the manager was asked to stop", force=force))
+        self._circle.stop(self.apps, machine.Stop("the manager was asked to stop", force=force))
         self._circle.drain()
         self._finish_if_empty()
 
@@ -239,25 +240,28 @@ class Engine:
         for supervised in self._circle.supervised.values():
             listens = any(each.endswith(f":{port}") for each in supervised.app.listening)
             if supervised.port == port or listens or port == ANY_PORT:
-                self._circle.post(supervised.name, machine.Suspected(supervised.app.generation))
+                self._circle.put(supervised.name, machine.Suspected(supervised.app.generation))
+        self._circle.drain()
 
     # The file
 
     def _on_file(self, read: Config | InvalidConfig) -> Reloaded:
+        if self.closing:
+            return Reloaded(self._host.wall(), None, "not looked at: the manager is stopping")
         if isinstance(read, InvalidConfig):
             notice = Reloaded(self._host.wall(), read.render(), "rejected; the last good file stays in force")
             if self._file.error != notice.error:
                 self._file = replace(self._file, error=notice.error)
                 self._tell(notice)
             return notice
-        plan = make_plan(self.config, read)
+        plan, was_rejected = make_plan(self.config, read), self._file.error is not None
         self._file = FileState(error=None, applied_at=self._host.wall())
         notice = Reloaded(self._host.wall(), None, summarise(plan))
         self.config = read
         for change in plan.changes:
             self._apply(change, read)
         self._circle.arrange(tuple(read.apps))
-        if plan:
+        if plan or was_rejected:
             self._tell(notice)
         self._circle.drain()
         return notice
@@ -267,7 +271,7 @@ class Engine:
         if change.verb is Verb.REMOVE:
             self._circle.supervised[name].leaving = True
             why = "disabled in the file" if change.fields else "its table has left the file"
-            self._circle.stops.add([name], machine.Stop(why))
+            self._circle.stop([name], machine.Stop(why))
             return
         app = config.apps[name]
         if change.verb is Verb.ADD and name not in self._circle.supervised:
@@ -278,12 +282,14 @@ class Engine:
         supervised = self._circle.supervised[name]
         supervised.config, supervised.leaving = app, False
         supervised.capture.set_budget(app.logs)
+        failed = supervised.app.wanted and supervised.app.state is State.FAILED
         if change.verb is Verb.ADD:  # it was removed and is back before it was gone
-            self._circle.stops.withdraw([name])
-            self._circle.put(name, machine.Restarted("it is back in the file"))
-        elif change.verb is Verb.RESTART and supervised.app.wanted:
+            if app.autostart:
+                self._want(name, machine.Restarted("it is back in the file"))
+        elif failed or (change.verb is Verb.RESTART and supervised.app.wanted):
             self._circle.put(name, machine.Restarted(f"restarted: {change.keys} changed in the file"))
         elif change.verb is Verb.LIVE:
+            self._circle.watch_log(supervised)
             self._circle.put(name, machine.Reconfigured())
 
     def _dependencies(self) -> dict[str, tuple[str, ...]]:

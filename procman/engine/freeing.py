@@ -14,7 +14,7 @@ from procman.host.base import Cancellable, Host, Run
 
 TERM = "SIGTERM"
 PATIENCE = 10.0  # s until SIGKILL, for what no file has a `stop_timeout` for
-PROOF = 3.0  # s that what was killed has to be gone
+PROOF = 6.0  # s that what was killed has to be gone; beyond the patience of the ending itself
 
 
 class Permit(Enum):
@@ -122,10 +122,16 @@ class Freeing:
         target = self._left.pop(0)
         port = None if self._left else self._port  # the others hold it still
         self._ending = TreeEnding(
-            self._host, target.name, target.run, port, on_gone=self._on_gone, on_survivors=self._on_survivors
+            self._host,
+            target.name,
+            target.run,
+            port,
+            leader_reaped=True,
+            on_gone=self._on_gone,
+            on_survivors=self._on_survivors,
         )
         self._force_after(target.stop_timeout)
-        self._ending.begin(target.signal, leader_reaped=True)
+        self._ending.begin(target.signal)
 
     def _force_after(self, seconds: float) -> None:
         self._timer = self._host.call_at(self._host.now() + seconds, self._force)

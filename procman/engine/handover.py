@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 from procman.core.config import AppConfig
 from procman.core.fields import APP, Change
 from procman.core.identity import Identity
-from procman.core.machine import App, Ending, Exit, State
+from procman.core.machine import ALIVE, App, Ending, Exit, State
 from procman.core.verdict import Verdict
 
 VERSION = 1
@@ -81,6 +82,16 @@ class Records:
         except (OSError, ValueError, TypeError, KeyError, IndexError):
             return None
 
+    def sweep(self, apps: Collection[str], runs: Collection[tuple[str, int]]) -> None:
+        """Remove what nobody can need any more: records of other apps, and the pipes of other runs."""
+        with contextlib.suppress(OSError):
+            for path in list(self._folder.iterdir()):
+                stem, _, number = path.stem.rpartition(".")
+                is_pipe = path.suffix in (".out", ".err") and number.isdecimal()
+                kept = (stem, int(number)) in runs if is_pipe else path.stem in apps
+                if not kept and (is_pipe or path.suffix == ".json"):
+                    path.unlink(missing_ok=True)
+
     def forget(self, name: str) -> None:
         """Remove the record of an app that is gone and has left the file."""
         with contextlib.suppress(OSError):
@@ -119,7 +130,25 @@ def decode(plain: dict[str, Any]) -> App:
     values["starts"] = tuple(map(float, values["starts"]))
     values["last_exit"] = None if values["last_exit"] is None else Exit(**values["last_exit"])
     app = App(**values)
-    for at in (app.since, app.generation, *app.starts, app.deadline or 0.0, app.probe_at or 0.0):
-        if not isinstance(at, int | float):
-            raise TypeError(f"a time that is no number: {at!r}")
+    _demand_sound(app)
     return app
+
+
+def _demand_sound(app: App) -> None:
+    """Raise ValueError for values that no app has: what the machine asserts must hold of a record too."""
+    counts = (app.generation, app.passes, app.failures, app.attempts, app.delays, app.restarts)
+    times = (app.since, app.deadline, app.probe_at, app.spawned_at, app.healthy_since, app.failing_since)
+    switches = (app.wanted, app.probing, app.suspected, app.forced, app.port_taken)
+    sound = (
+        all(type(count) is int and count >= 0 for count in counts)
+        and all(at is None or isinstance(at, int | float) for at in times)
+        and all(isinstance(switch, bool) for switch in switches)
+        and all(isinstance(text, str) for text in (app.reason, app.cause))
+        and (app.last_check is None or isinstance(app.last_check, str))
+        and (app.ending is not None) == (app.state is State.STOPPING)
+        and (app.spawned_at is not None or app.state not in ALIVE)
+        and (app.last_exit is not None or app.ending is not Ending.EXITED)
+        and (app.last_exit is None or isinstance(app.last_exit.at, int | float))
+    )
+    if not sound or app.since is None:
+        raise ValueError("this is no app")

@@ -11,12 +11,14 @@ SHORT = 65_536  # bytes: a read below this did not fill up while the manager was
 
 def follow(host: Host, supervised: Supervised) -> None:
     """Read the app's pipes from now on, until `unfollow`."""
+    supervised.mending.begin()
     for descriptor in supervised.capture.readable_descriptors():
         supervised.readers.append(_Reader(host, supervised, descriptor))
 
 
 def unfollow(supervised: Supervised) -> None:
     """Stop reading the app's pipes."""
+    supervised.mending.end()
     for reader in supervised.readers:
         reader.cancel()
     supervised.readers.clear()

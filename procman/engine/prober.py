@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from procman.config.diagnostics import InvalidConfig
 from procman.core.config import CheckKind, PortPolicy
 from procman.core.identity import Member
 from procman.core.machine import Outcome, Probed, State
@@ -48,8 +49,11 @@ class Prober:
         assert self._run is not None, "only a run is checked"
         config = self._config
         self._members = self._host.tree(self._run)
-        if config.check.kind is CheckKind.LOG and self._starting:
+        if config.check.kind is CheckKind.LOG and (self._starting or config.port is None):
             self._answer_log()
+            return
+        if config.check.kind is CheckKind.NONE:  # by an edit, while a check was due
+            self._done(Outcome.UP, None, "alive, and no check is declared")
             return
         if config.port is not None:
             self._judgement = self._look(config.port)
@@ -58,12 +62,17 @@ class Prober:
             if config.check.kind is not CheckKind.EXEC and self._judgement.verdict in UNANSWERED:
                 self._done(Outcome.DOWN, self._judgement.verdict, self._say_who(config.port))
                 return
+        try:
+            environment = self._environment() if config.check.kind is CheckKind.EXEC else {}
+        except InvalidConfig as error:  # of an `env_file`: no word about the app
+            self._done(Outcome.UNKNOWN, None, f"could not be checked: {error.summary}")
+            return
         order = ProbeOrder(
             check=config.check,
             port=self._port,
             addresses=self._judgement.own_addresses or self._host.addresses(config.host),
             cwd=config.cwd,
-            environment=self._environment() if config.check.kind is CheckKind.EXEC else {},
+            environment=environment,
         )
         self._pending = self._host.probe(order, self._answered)
 
@@ -112,7 +121,7 @@ class Prober:
             ):
                 self._watch_queue(answer, SETTLE, self._host.now() + config.check.timeout, None)
             case Health.PASSED:
-                self._done(Outcome.UP, port_verdict, answer.detail)
+                self._done(Outcome.UP, port_verdict, answer.detail + self._but_stranger())
             case Health.NOT_MADE:
                 self._done(Outcome.UNKNOWN, port_verdict, answer.detail)
             case Health.REFUSED if config.check.kind is not CheckKind.EXEC:
@@ -142,6 +151,11 @@ class Prober:
 
         at = min(self._host.now() + pause, max(until, self._host.now()))
         self._pending = self._host.call_at(at, look)
+
+    def _but_stranger(self) -> str:
+        """Return what to add to a check that passed although somebody else holds the port: one by `exec`."""
+        port = self._config.port
+        return f"; {self._say_who(port)}" if port is not None and self._judgement.stranger is not None else ""
 
     def _say_who(self, port: int) -> str:
         judgement = self._judgement

@@ -42,8 +42,12 @@ class Reloader:
         self._forget()
 
     def read(self) -> Config | InvalidConfig:
-        """Return what the file says now; one that says what it said is not parsed again."""
+        """Return what the file says now, to be acted on: a second look is not needed any more."""
         self._forget()
+        return self.peek()
+
+    def peek(self) -> Config | InvalidConfig:
+        """Return what the file says now; one that says what it said is not parsed again."""
         try:
             source = read_source(self._path)
             if self._last is None or self._last[0] != source.digest:

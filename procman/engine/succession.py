@@ -29,7 +29,7 @@ class Succession:
         """
         newest, older = newest_runs(self._host.marked(circle.runs.project))
         for found in older:
-            self._host.signal(found.members, "SIGKILL")
+            circle.reclaimer.end(found.marker, found.members, None, config=None)
         problems: list[Problem] = []
         for name, found in newest.items():
             supervised = circle.supervised.get(name)
@@ -48,6 +48,10 @@ class Succession:
             generation = max(supervised.app.generation, record.app.generation)
             supervised.app = replace(record.app, generation=generation)
             circle.put(name, machine.Reconfigured())  # its timer is armed, what it waits for is looked at
+        runs = {
+            (name, each.app.generation) for name, each in circle.supervised.items() if each.run is not None
+        }
+        self._records.sweep(circle.supervised, runs)
         return tuple(problems)
 
     def _adopt(
@@ -71,7 +75,9 @@ class Succession:
                 circle.put(name, machine.Restarted("its pipes were lost with the former manager"))
         circle.attach(supervised)
         if supervised.leaving:
-            circle.stops.add([name], machine.Stop("its table has left the file"))
+            circle.stop([name], machine.Stop("its table has left the file"))
+        elif not supervised.app.wanted:
+            circle.stop([name], machine.Stop("a stop was under way when the former manager died"))
         elif supervised.started_with != fingerprint(config):
             circle.put(name, machine.Restarted("its table changed while no manager ran"))
         if not self._host.adopt(supervised.run, circle.on_exit(supervised, found.generation)):

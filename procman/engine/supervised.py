@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from procman.core.config import AppConfig
 from procman.core.machine import App
+from procman.engine.mending import Mending
 from procman.host.base import Cancellable, Run
 from procman.logs.capture import Capture
 
@@ -16,6 +17,7 @@ class Supervised:
 
     config: AppConfig
     capture: Capture
+    mending: Mending
     app: App = field(default_factory=App)
     run: Run | None = None  # the newest run, until it is proven gone
     port: int | None = None  # of that run: the configuration may have another one by now

@@ -45,6 +45,8 @@ class Upgrade:
         problem = await self._try()
         if problem is not None:
             return problem
+        if self._engine.closing:
+            return "the manager is stopping"
         options = {
             "--file": self._file,
             "--home": self._home,
@@ -57,7 +59,10 @@ class Upgrade:
         self._host.close()
         self._before()
         words = [word for option in options.items() for word in option]
-        os.execv(sys.executable, [*_command(), *words])
+        try:
+            os.execv(sys.executable, [*_command(), *words])
+        finally:
+            os._exit(1)  # nobody holds the apps any more; with the lock free, the next `up` takes them back
 
     async def _try(self) -> str | None:
         """Return why the installed version could not take over, or None."""

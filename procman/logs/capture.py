@@ -86,6 +86,8 @@ class Capture:
         self._pipes: dict[int, Stream] = {}
         self._watch: LineWatch | None = None
         self._on_match: Callable[[str], None] = lambda line: None
+        # Called when `problem` appears, and when it is over; from inside of any call here.
+        self.on_problem: Callable[[], None] = lambda: None
 
     # a run
 
@@ -204,8 +206,7 @@ class Capture:
         if self._failure is None:
             return None
         lost = f"{_amounts(self._lost)} lost so far" if any(self._lost) else "nothing lost so far"
-        reason = _reason(self._failure)
-        return f"the output of `{self._app}` can't be stored in `{self._folder}`: {reason}; {lost}"
+        return f"its output can't be stored in `{self._folder}`: {_reason(self._failure)}; {lost}"
 
     def set_budget(self, budget: LogBudget) -> None:
         """Keep to another budget from now on."""
@@ -237,8 +238,10 @@ class Capture:
             self._fail(error)
         else:
             self._store = store
-            self._failure = None
             self._lost = [0, 0]
+            if self._failure is not None:
+                self._failure = None
+                self.on_problem()
 
     def _start(self, generation: int) -> None:
         """Let what is stored from now on belong to this run; the log is opened by its first byte."""
@@ -252,11 +255,14 @@ class Capture:
 
     def _fail(self, error: OSError) -> None:
         """Do without the log for a while."""
+        appears = self._failure is None
         self._failure = error
         self._retry_at = self._monotonic() + RETRY_EVERY_S
         if self._store is not None:
             self._store.close()
             self._store = None
+        if appears:
+            self.on_problem()
 
     def _discard(self, descriptor: int, stream: Stream) -> Moved:
         """Empty a pipe that would block the app, and count what is lost by it."""

@@ -7,6 +7,7 @@ one.
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -68,6 +69,16 @@ def last_lines(
     selection = Selection(run, stream)
     place = find_last(folder / app, count, selection, with_unfinished=True)
     yield from _read_once(Cursor(folder, app, selection, place))
+
+
+def first_match(folder: Path, app: str, run: int, pattern: str, newest: int = 1000) -> str | None:
+    """Return the first of the newest lines of a run in which `pattern` is found, without colours, or None."""
+    wanted = re.compile(pattern)
+    for line in last_lines(folder, app, newest, run):
+        text = plain(line.text.decode(errors="replace"))
+        if line.stream is not Stream.MANAGER and wanted.search(text):
+            return text
+    return None
 
 
 def merge(sources: Iterable[Iterable[Line]]) -> Iterator[Line]:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from procman.config.diagnostics import InvalidConfig
 from procman.core.identity import MARKER
-from procman.engine.events import Transition
+from procman.engine.events import Reloaded, Transition
+from procman.host.base import ANY_PORT
 from tests.fakes.programs import Child, Listen, Program, Taken, Way, npm, server
 from tests.simulation.village import Village
 
@@ -362,3 +364,145 @@ def test_a_record_that_names_a_stranger_does_it_no_harm(found: Found, lives: boo
     village.until(lambda: village.states()["worker"] == "stopped")
     assert stranger.pid in village.machine.processes
     assert village.pids("worker") == []
+
+
+def test_a_stop_that_waits_for_its_turn_is_not_forgotten_by_a_new_manager(found: Found) -> None:
+    village = found(PROJECT)
+    village.machine.programs["npm run dev"] = Program(
+        listens=(Listen(after=0.1),), ignores=frozenset({"SIGTERM"})
+    )
+    village.up()
+    village.until(village.is_up)
+    village.engine.stop(["api", "web"])
+    village.advance(1)
+    assert village.states() == {"api": "running", "web": "stopping", "worker": "running"}
+    village.kill_manager()
+    village.manage()
+    village.until(lambda: village.states() == {"api": "stopped", "web": "stopped", "worker": "running"})
+
+
+def test_nothing_is_applied_while_the_manager_stops(found: Found) -> None:
+    village = found(PROJECT)
+    village.machine.programs["node worker.js"] = Program(ignores=frozenset({"SIGTERM"}))
+    village.up()
+    village.until(village.is_up)
+    village.engine.shutdown()
+    village.edit("npm run dev", "npm run other")
+    village.engine.reload()
+    village.until(lambda: village.ended, within=30)
+    assert village.starts("npm run other") == 0
+    village.manage()
+
+
+def test_an_app_that_was_stopped_when_it_left_the_file_is_gone_at_once(found: Found) -> None:
+    table = '[apps.worker]\ncommand = "node worker.js"\nautostart = false\n'
+    village = found(PROJECT.replace('[apps.worker]\ncommand = "node worker.js"\n', table))
+    village.up()
+    village.advance(3)
+    village.edit(table, "")
+    village.advance(1)
+    assert "worker" not in village.states()
+    village.file.write_text(village.file.read_text() + table)
+    village.advance(1)
+    assert village.states()["worker"] == "stopped", "`autostart = false` holds for what comes back"
+
+
+def test_a_rejected_file_that_is_mended_is_told(found: Found) -> None:
+    village = started(found)
+    village.edit("port = 3000", "port = 99999")
+    village.advance(1)
+    village.edit("port = 99999", "port = 3000")
+    village.advance(1)
+    told = [notice.error is None for notice in village.notices if isinstance(notice, Reloaded)]
+    assert told == [False, True]
+
+
+def test_a_plan_does_not_swallow_the_rejection_of_a_bad_file(found: Found) -> None:
+    village = started(found)
+    village.edit("port = 3000", "port = 99999")
+    village.advance(0.1)
+    with pytest.raises(InvalidConfig):
+        village.engine.plan()
+    village.advance(1)
+    assert village.engine.status()["manager"]["config"]["state"] == "rejected"
+
+
+def test_an_edit_of_a_failed_app_gives_it_another_chance(found: Found) -> None:
+    village = found(PROJECT.replace('"node worker.js"', '"node worker.js"\nprepare = "npm cii"'))
+    village.machine.programs["npm cii"] = Program(exits_after=0.1, code=1)
+    village.machine.programs["npm ci"] = Program(exits_after=0.1, code=0)
+    village.up()
+    village.until(lambda: village.states()["worker"] == "failed")
+    village.edit("npm cii", "npm ci")
+    village.until(village.is_up)
+
+
+def test_a_pattern_that_is_corrected_finds_the_line_that_was_printed(found: Found) -> None:
+    text = '[apps.worker]\ncommand = "node worker.js"\ncheck = { log = "raedy" }\n'
+    village = found(text)
+    village.machine.programs["node worker.js"] = Program(writes=((0.1, b"ready\n"),))
+    village.up()
+    village.advance(5)
+    assert village.states() == {"worker": "starting"}
+    village.edit("raedy", "ready")
+    village.until(village.is_up, within=2)
+
+
+def test_lost_notices_disturb_no_app_without_a_port(found: Found) -> None:
+    village = started(found, '[apps.worker]\ncommand = "node worker.js"\n')
+    village.engine._on_listener_closed(ANY_PORT)
+    village.advance(10)
+    assert village.is_up()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"state": "stopping"},
+        {"state": "starting", "spawned_at": None},
+        {"passes": "x"},
+        {"since": None},
+        {"wanted": 1},
+    ],
+)
+def test_a_record_of_what_no_app_can_be_is_not_believed(found: Found, damage: dict[str, object]) -> None:
+    village = started(found)
+    before = village.pids("worker")
+    village.kill_manager()
+    record = village.home / "run" / "worker.json"
+    document = json.loads(record.read_text())
+    document["app"].update(damage)
+    record.write_text(json.dumps(document))
+    village.manage()
+    village.up()
+    village.until(village.is_up)
+    assert village.pids("worker") == before
+
+
+def test_what_nobody_can_need_any_more_is_swept_away(found: Found) -> None:
+    village = started(found)
+    village.kill_manager()
+    run = village.home / "run"
+    for name in ("old.json", "old.1.out", "old.1.err", "worker.99.out"):
+        (run / name).touch()
+    village.manage()
+    left = {path.name for path in run.iterdir()}
+    assert not left & {"old.json", "old.1.out", "old.1.err", "worker.99.out"}
+    assert left >= {"worker.json", "worker.1.out", "api.1.err"}
+
+
+def test_a_broken_env_file_is_no_word_about_an_app_that_is_checked_by_a_command(
+    found: Found, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("A=1\n")
+    village = found(
+        '[apps.worker]\ncommand = "node worker.js"\nenv_file = ".env"\n'
+        'check = { exec = "probe" }\ncheck_interval = "1s"\n'
+    )
+    village.machine.programs["probe"] = Program(exits_after=0.01)
+    village.up()
+    village.until(village.is_up)
+    (tmp_path / ".env").write_text("broken line\n")
+    village.advance(60)
+    assert village.is_up()
+    assert "could not be checked" in str(village.engine.apps["worker"].last_check)

@@ -23,6 +23,7 @@ def app(name: str = "web", **more: Any) -> dict[str, Any]:
         "next_start_at": None,
         "stale": [],
         "last_event": "started by `procman up`",
+        "log_problem": None,
         **more,
     }
 
@@ -72,6 +73,18 @@ def test_a_backoff_says_when_it_ends() -> None:
     assert line.endswith("exited with code 1; next start in 2s")
     late = render.table([waiting], now=1795424500.0).splitlines()[1]
     assert late.endswith("next start in 0s")
+
+
+def test_a_log_that_can_not_be_written_is_said_after_what_there_is_to_say_of_the_app() -> None:
+    broken = {"log_problem": "its output can't be stored"}
+    assert render.table([app(**broken)], now=0.0).endswith("0         its output can't be stored")
+    unhealthy = app(message="refused", state="unhealthy", **broken)
+    assert render.table([unhealthy], now=0.0).endswith("refused; its output can't be stored")
+
+
+def test_a_manager_of_an_older_version_is_understood() -> None:
+    older = {key: value for key, value in app().items() if key != "log_problem"}
+    assert render.table([older], now=0.0) == render.table([app()], now=0.0)
 
 
 def test_what_is_stale_is_said() -> None:

@@ -38,6 +38,7 @@ from procman.core.machine import (
     State,
     Stop,
     Suspected,
+    Unwanted,
     step,
 )
 from procman.core.verdict import Verdict
@@ -315,6 +316,29 @@ def test_a_stop_during_a_restart_wins() -> None:
     assert world.log == ["1 SIGTERM 1", "11 SIGKILL 1"]
 
 
+def test_what_is_not_wanted_any_more_is_not_restarted_when_it_ends() -> None:
+    world = running(WORKER)
+    world.send(Unwanted())
+    assert world.app.state is State.RUNNING, "its dependents go first"
+    world.die(1)
+    assert world.app.state is State.STOPPED
+
+
+def test_a_start_looks_again_at_what_an_app_waits_for() -> None:
+    world = World(WEB)
+    world.blocked = Held("a stranger holds its port")
+    world.send(Start())
+    world.blocked = None
+    world.send(Start())
+    assert world.app.state is State.STARTING
+
+
+def test_a_notice_means_nothing_to_an_app_without_a_check() -> None:
+    world = running(WORKER)
+    world.send(Suspected(1))
+    assert not world.app.probing
+
+
 def test_a_stop_during_backoff_ends_it_and_a_start_skips_the_wait() -> None:
     world = World(WEB)
     world.send(Start())
@@ -439,6 +463,7 @@ EVERY_EVENT = [
     Start(),
     Stop(),
     Stop(force=True),
+    Unwanted(),
     Restarted(),
     Cleared(),
     Cleared(prepare=True),

@@ -55,6 +55,7 @@ def test_a_running_app_has_every_key_of_the_contract() -> None:
         "wanted": "up",
         "check": {"kind": "tcp", "last": "answers", "failures": 0},
         "tags": ["front"],
+        "log_problem": None,
     }
 
 
@@ -91,6 +92,11 @@ def test_the_last_event_of_a_running_app_is_why_it_was_started_and_else_why_it_i
     unhealthy = replace(RUNNING, state=State.UNHEALTHY, reason="refused")
     seen = [view(app, WEB, now=0.0, wall=0.0)["last_event"] for app in (RUNNING, unhealthy)]
     assert seen == ["started by its user", "refused"]
+
+
+def test_what_keeps_its_output_from_being_stored_is_told_beside_the_rest() -> None:
+    seen = view(RUNNING, WEB, now=0.0, wall=0.0, log_problem="no space left on device")
+    assert (seen["log_problem"], seen["message"]) == ("no space left on device", None)
 
 
 def test_any_other_state_says_why() -> None:

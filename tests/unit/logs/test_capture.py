@@ -334,7 +334,7 @@ def test_a_log_that_cannot_be_written_does_not_block_the_app_and_says_what_was_l
     bench.print(b"kept too\n")
 
     assert problem == (
-        f"the output of `web` can't be stored in `{bench.logs / 'web'}`: no space left on device;"
+        f"its output can't be stored in `{bench.logs / 'web'}`: no space left on device;"
         " 5 bytes of stdout and 6 bytes of stderr lost so far"
     )
     assert bench.texts() == [
