@@ -53,7 +53,7 @@ def _wait_for_new(project: Project) -> Frame:
         try:
             return list(call(project.home, Request("ping")))[-1]
         except (Lost, NotRunning, Refused) as error:
-            if time.monotonic() > deadline:
+            if isinstance(error, NotRunning) or time.monotonic() > deadline:
                 message = f"version {__version__} of the manager does not answer: {error}"
                 hint = f"`{project.home}/manager.log` may say why; `procman up` takes the apps back"
                 raise Failure(exits.FAILED, message, hint) from error

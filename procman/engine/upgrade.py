@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -58,6 +59,8 @@ class Upgrade:
         self._engine.hand_over()
         self._host.close()
         self._before()
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # exec keeps that: none ends us before we can take it
         words = [word for option in options.items() for word in option]
         try:
             os.execv(sys.executable, [*_command(), *words])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -11,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.project import Project, command, is_alive, is_open, table
+from tests.real.project import PATIENCE, Project, command, is_alive, is_open, table
+
+KILLS = int(os.environ.get("PROCMAN_KILLS", "12"))  # 200: ARGS='-k any_moment --timeout=900'
 
 
 def kill_manager(project: Project) -> None:
@@ -182,12 +187,109 @@ def test_a_record_that_names_a_stranger_does_it_no_harm(project: Project, app: s
     assert down.code == 0
 
 
-def test_a_manager_that_is_killed_again_and_again_doubles_nothing(project: Project) -> None:
-    port = project.port()
-    project.up(table("web", command("serve"), port=port), table("worker", command("stay")))
-    before = {name: app["pid"] for name, app in project.apps().items()}
-    for _ in range(5):
-        kill_manager(project)
-        project.do("up")
-        assert {name: app["pid"] for name, app in project.apps().items()} == before
-    assert len([words for words in project.processes().values() if "app.py" in words]) == 2
+SMALL = '{ max_size = "20kB", keep = 3 }'  # half a second of 2,000 lines a second
+COMMANDS = [
+    ("up",), ("up", "--no-wait"), ("start", "first", "second"), ("stop", "first"),
+    ("stop", "--force", "second"), ("restart", "second"), ("restart", "first", "second"), ("reload",),
+    ("status", "--json"),
+]  # fmt: skip
+
+
+class Chaos:
+    """A project whose file is edited, whose apps are told this and that, and whose manager is killed."""
+
+    def __init__(self, project: Project, seed: int) -> None:
+        self.project = project
+        self.chance = random.Random(seed)
+        self.notes = project.path("notes")
+        self.turn = 0
+
+    def edit(self) -> None:
+        """Change a key that costs a restart, one that costs nothing, and whether there is a third app."""
+        self.turn += 1
+        names = ["first", "second", *(["third"] if self.chance.random() < 0.5 else [])]
+        self.project.write(
+            self._table("logger", rate=10_000, logs='{ max_size = "1MB", keep = 1000 }'),
+            *(self._table(name, rate=2000, logs=SMALL, **self._keys()) for name in names),
+        )
+
+    def _table(self, name: str, *, rate: int, **keys: object) -> str:
+        return table(name, command("alone", name=name, rate=rate, note=self.notes), **keys)
+
+    def _keys(self) -> dict[str, object]:
+        interval = f'"{self.chance.randint(1, 9)}s"'
+        changed = self.turn if self.chance.random() < 0.3 else 0
+        return {"check_interval": interval, "env": f'{{ TURN = "{changed}" }}'}
+
+    def kill(self) -> None:
+        """Kill the manager, if there is one, in the middle of whatever it does; and sometimes an app too."""
+        victims = ["procman.manager", *(["name=second"] if self.chance.random() < 0.3 else [])]
+        for pid, words in self.project.processes().items():
+            if any(victim in words for victim in victims):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def round(self) -> None:
+        """Have the manager do something, and kill it at a random moment of that."""
+        words = self.chance.choice(COMMANDS)
+        if words[0] != "up":
+            self.project.run("up", "--no-wait")
+        if self.chance.random() < 0.5:
+            self.edit()
+        with self.project.begin(*words) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(self.chance.uniform(0, 0.6))
+            self.kill()
+            process.communicate(timeout=PATIENCE)
+
+    def runs(self) -> dict[str, list[tuple[int, str]]]:
+        """Return what each app has noted of itself, in order: its pid, and what happened."""
+        noted: dict[str, list[tuple[int, str]]] = {}
+        for line in self.notes.read_text().splitlines():
+            name, pid, what = line.split()
+            noted.setdefault(name, []).append((int(pid), what))
+        return noted
+
+
+def test_a_manager_that_is_killed_at_any_moment_loses_nothing_and_doubles_nothing(project: Project) -> None:
+    chaos = Chaos(project, seed=KILLS)
+    chaos.edit()
+    project.do("up")
+    logger = project.app("logger")["pids"]
+    for _ in range(KILLS):
+        chaos.round()
+    project.run("up", "--no-wait")
+    assert project.app("logger")["pids"] == logger
+    project.do("up")
+
+    apps = project.apps()
+    assert {app["state"] for app in apps.values()} == {"running"}
+    alive = {pid for pid, words in project.processes().items() if "app.py" in words}
+    assert alive == {pid for app in apps.values() for pid in app["pids"]}, "no orphan, and one process an app"
+    noted = chaos.runs()
+    assert noted["logger"] == [(logger[0], "started")]
+    for name, notes in noted.items():
+        assert "doubled" not in {what for _, what in notes}, f"there were two of `{name}`"
+        starts = [pid for pid, what in notes if what == "started"]
+        assert len(starts) == len(set(starts))
+        assert name not in apps or notes[-1] == (apps[name]["pid"], "started")
+    project.do("stop", "*")
+    assert_complete(project)
+
+
+def assert_complete(project: Project) -> None:
+    """Demand every line of the logger, once and in order; of the others, no gap and no doubled line in a run.
+
+    Where an app ends while no manager runs, what it printed last and nobody has read is gone with its pipe.
+    """
+    lines = project.lines("logger")
+    assert lines[-1] == f"printed {len(lines) - 1} lines"
+    assert lines[:-1] == [f"line {number} of its output" for number in range(len(lines) - 1)]
+    assert len(lines) > KILLS * 1000, "it printed all the while"
+    for name in ("first", "second"):
+        kept: dict[int, list[int]] = {}
+        for line in map(json.loads, project.lines(name, "--json")):
+            if found := re.fullmatch(r"line (\d+) of its output", line["text"]):
+                kept.setdefault(line["run"], []).append(int(found[1]))
+        for numbers in kept.values():
+            assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))

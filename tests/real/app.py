@@ -6,6 +6,7 @@ kinds are named after the trouble they make. Run with `-I -S`: nothing of procma
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 
 Options = dict[str, str]
+LOCK = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
 def main() -> None:
@@ -149,6 +151,40 @@ def count(options: Options) -> None:
     sleep_forever()
 
 
+def alone(options: Options) -> None:
+    """Print numbered lines, `rate=` a second, and how many they were at SIGTERM.
+
+    A line in the file that `note=` names says when it starts, when it ends, and that there is another one of
+    its `name=`. It holds a lock for as long as it lives, so nobody has to look at the right moment.
+    """
+    notes = os.open(options["note"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def say_of_itself(what: str) -> None:
+        os.write(notes, f"{options['name']} {os.getpid()} {what}\n".encode())
+
+    try:
+        fcntl.flock(os.open(f"{options['note']}.{options['name']}", os.O_WRONLY | os.O_CREAT), LOCK)
+    except BlockingIOError:
+        say_of_itself("doubled")
+        sys.exit(1)
+    say_of_itself("started")
+    rate, began, printed, told_to_end = int(options["rate"]), time.monotonic(), 0, False
+
+    def end(*_: object) -> None:
+        nonlocal told_to_end
+        told_to_end = True
+
+    signal.signal(signal.SIGTERM, end)
+    while not told_to_end:
+        due = int((time.monotonic() - began) * rate) + 1
+        for number in range(printed, due):
+            os.write(1, f"line {number} of its output\n".encode())
+        printed = due
+        time.sleep(0.01)
+    say(f"printed {printed} lines")
+    say_of_itself("ended")
+
+
 def fork(child: Callable[[], None]) -> int:
     """Return the pid of a new process that does `child` and ends."""
     pid = os.fork()
@@ -251,6 +287,7 @@ KINDS: dict[str, Callable[[Options], None]] = {
     "leave": leave,
     "stay": stay,
     "count": count,
+    "alone": alone,
     "parent": parent,
     "watcher": watcher,
     "daemon": daemon,

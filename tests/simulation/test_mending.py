@@ -1,4 +1,4 @@
-"""A log that can't be written: it is told once, shown while it lasts, and mended without a word from the app."""
+"""A log that can't be written: told once, shown while it lasts, and mended without a word from the app."""
 
 from __future__ import annotations
 

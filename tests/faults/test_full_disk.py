@@ -1,0 +1,92 @@
+"""The disk is full: apps run on, what is lost is counted and shown, and with new room all is well again."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real.project import Project, command, run_project, table
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """Return a project whose state folder is a file system of 1 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small file system")
+    home = tmp_path / "project" / ".procman"
+    home.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(home)]
+    if subprocess.run(mount, stderr=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        yield from run_project(tmp_path / "project")
+    finally:
+        subprocess.run(["umount", str(home)], check=True)
+
+
+def fill(project: Project) -> Path:
+    """Fill the file system to the last byte with a file, and return it."""
+    ballast = project.home / "ballast"
+    with open(ballast, "wb", buffering=0) as file:
+        for size in (65_536, 4096, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+    return ballast
+
+
+def problem(project: Project, app: str) -> str | None:
+    """Return what the status says of an app's log."""
+    said: str | None = project.app(app)["log_problem"]
+    return said
+
+
+def test_what_a_full_disk_costs_is_shown_and_over_with_new_room(project: Project) -> None:
+    project.up(table("web", command("count", rate=1000, lines=1_000_000)), table("quiet", command("stay")))
+    before = project.apps()
+    assert before["web"]["log_problem"] is None
+    ballast = fill(project)
+    said = project.until(lambda: problem(project, "web"), "the problem")
+    assert "no space left on device" in said
+    assert re.search(
+        r"[\d,]+ bytes of stdout lost so far", project.until(lambda: problem(project, "web"), "")
+    )
+    assert "its output can't be stored in" in project.do("status", "web").out
+    assert problem(project, "quiet") is None, "it has printed nothing that could be lost"
+    during = project.apps()
+    assert [during[name]["pid"] for name in during] == [before[name]["pid"] for name in before]
+    assert {app["state"] for app in during.values()} == {"running"}
+
+    ballast.unlink()
+    project.until(lambda: problem(project, "web") is None, "the end of the problem", patience=5)
+    project.until(lambda: project.lines("web", "-n", "1")[0].startswith("line "), "new lines")
+    lines = project.lines("web")
+    (gap,) = [number for number, line in enumerate(lines) if line.startswith("procman: ")]
+    assert re.fullmatch(r"procman: [\d,]+ bytes of stdout lost here: no space left on device", lines[gap])
+    assert lines[0] == "line 0 of its output"
+    assert "web: its output is stored again" in project.manager_log()
+
+
+def test_a_quiet_app_need_not_print_for_its_log_to_be_mended(project: Project) -> None:
+    total = 6000
+    printed = sum(len(f"line {number} of its output\n") for number in range(total))
+    project.up(table("web", command("count", rate=2000, lines=total)))
+    project.until(lambda: project.lines("web"), "its first line")
+    ballast = fill(project)
+
+    def is_quiet() -> bool:
+        lost = re.search(r"([\d,]+) bytes of stdout lost so far", problem(project, "web") or "")
+        stored = (project.home / "logs" / "web" / "000001.log").stat().st_size
+        return lost is not None and stored + int(lost[1].replace(",", "")) == printed
+
+    project.until(is_quiet, "every byte that it printed is stored or counted as lost")
+    ballast.unlink()
+    project.until(lambda: problem(project, "web") is None, "the end of the problem", patience=5)
+    assert project.lines("web")[-1].endswith("lost here: no space left on device")
