@@ -21,7 +21,8 @@ from typing import Any
 
 from procman import __version__
 from procman.config.diagnostics import InvalidConfig
-from procman.config.read import read_config
+from procman.config.read import parse_config, read_config
+from procman.config.source import read_source
 from procman.control.server import Server
 from procman.core.config import Config, ManagerConfig
 from procman.engine.engine import Engine
@@ -56,9 +57,9 @@ def main(arguments: list[str]) -> int:
         _say(ready, {"busy": True})
         return 0
     try:
-        config = _config(options["--file"], only_to_end=options.get("--then") == "down")
+        config, digest = _config(options["--file"], only_to_end=options.get("--then") == "down")
         Path(home, "run").mkdir(mode=0o700, exist_ok=True)
-        asyncio.run(_manage(config, options, claimed))
+        asyncio.run(_manage(config, digest, options, claimed))
     except InvalidConfig as error:
         _say(ready, {"error": error.render(), "exit": 2})
         return 2
@@ -69,14 +70,15 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _config(file: str, *, only_to_end: bool) -> Config:
-    """Return what the file says; to end what is left of its apps even a broken one will do."""
+def _config(file: str, *, only_to_end: bool) -> tuple[Config, str]:
+    """Return what the file says, and its digest; to end what is left of its apps a broken one will do."""
     try:
-        return read_config(file)
+        source = read_source(file)
+        return parse_config(source), source.digest
     except InvalidConfig:
         if not only_to_end:
             raise
-        return Config(file, os.path.dirname(file), ManagerConfig(), {})
+        return Config(file, os.path.dirname(file), ManagerConfig(), {}), ""
 
 
 def _trial(file: str) -> int:
@@ -90,12 +92,12 @@ def _trial(file: str) -> int:
     return 0
 
 
-async def _manage(config: Config, options: Mapping[str, str], claimed: Claim) -> None:
+async def _manage(config: Config, digest: str, options: Mapping[str, str], claimed: Claim) -> None:
     loop = asyncio.get_running_loop()
     home, empty = options["--home"], asyncio.Event()
     _log_to(Path(home, "manager.log"), loop)
     host = make_host(loop)
-    engine = Engine(host, config, Path(home), os.environ, empty.set)
+    engine = Engine(host, config, digest, Path(home), os.environ, empty.set)
     engine.subscribe(_log)
     _take_signals(loop, engine)
     upgrade = Upgrade(engine, host, claimed, file=config.file, home=home, before=logging.shutdown)
@@ -111,6 +113,7 @@ async def _manage(config: Config, options: Mapping[str, str], claimed: Claim) ->
     server.retire()
     claimed.release()  # before the last client hears of the end: it may start a new manager at once
     await server.close()
+    host.close()
     log.info("manager %d ends", os.getpid())
 
 

@@ -32,6 +32,7 @@ class Engine:
     Args:
         host: the operating system, or a simulated one.
         config: the valid file to begin with.
+        digest: of its bytes, so that it is parsed again only once it has changed.
         home: the folder for what is kept.
         environment: what apps inherit.
         on_empty: called once, when a shutdown has ended everything.
@@ -41,6 +42,7 @@ class Engine:
         self,
         host: Host,
         config: Config,
+        digest: str,
         home: Path,
         environment: Mapping[str, str],
         on_empty: Callable[[], None],
@@ -58,7 +60,7 @@ class Engine:
         for app in config.enabled_apps().values():
             self._circle.add(app)
         self._inherited = self._succession.take_back(self._circle)
-        self._reloader = Reloader(host, config.file, self._on_file)
+        self._reloader = Reloader(host, config, digest, self._on_file)
         self._closed = host.watch_closed(self._on_listener_closed)
 
     # What others ask

@@ -26,15 +26,24 @@ class FileState:
 
 
 class Reloader:
-    """Reads one file whenever it changes; owned by the event loop's thread."""
+    """Reads one file whenever it changes; owned by the event loop's thread.
 
-    def __init__(self, host: Host, path: str, on_read: Callable[[Config | InvalidConfig], object]) -> None:
+    Args:
+        host: tells when the file may have changed.
+        config: what the file said when it was read first.
+        digest: of its bytes then.
+        on_read: called with what it says after a change.
+    """
+
+    def __init__(
+        self, host: Host, config: Config, digest: str, on_read: Callable[[Config | InvalidConfig], object]
+    ) -> None:
         self._host = host
-        self._path = path
+        self._path = config.file
         self._on_read = on_read
         self._again: Cancellable | None = None
-        self._last: tuple[str, Config] | None = None  # digest and meaning of the newest valid text
-        self._watch = host.watch_file(path, self._changed)
+        self._last = digest, config  # of the newest valid text
+        self._watch = host.watch_file(self._path, self._changed)
 
     def close(self) -> None:
         """Stop following the file."""
@@ -50,7 +59,7 @@ class Reloader:
         """Return what the file says now; one that says what it said is not parsed again."""
         try:
             source = read_source(self._path)
-            if self._last is None or self._last[0] != source.digest:
+            if self._last[0] != source.digest:
                 self._last = source.digest, parse_config(source)
         except InvalidConfig as error:
             return error

@@ -32,9 +32,8 @@ class Village:
         """Start a manager; what the one before left is its to take back."""
         self.ended = False
         self.host = FakeHost(self.machine)
-        self.engine = Engine(
-            self.host, read_config(str(self.file)), self.home, {"PATH": "/bin"}, self._on_empty
-        )
+        config = read_config(str(self.file))
+        self.engine = Engine(self.host, config, "", self.home, {"PATH": "/bin"}, self._on_empty)
         self.engine.subscribe(self.notices.append)
         self.engine.begin()
 
