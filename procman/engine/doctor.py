@@ -169,7 +169,8 @@ def _features(host: Host, machine: Facts) -> Iterator[Finding]:
     notices = host.watch_closed(lambda _port: None)
     if notices is not None:
         notices.cancel()
-    missing = [f"no {each.name}: {each.otherwise}" for each in machine.features if not each.works]
+    without = [each for each in machine.features if not each.works]
+    missing = [f"no {each.name}: {each.otherwise}" for each in without if each.is_usual]
     there = [each.name for each in machine.features if each.works]
     if notices is None:
         missing.append(f"no destroy notices: {CLOSED_UNSEEN}")
@@ -177,6 +178,8 @@ def _features(host: Host, machine: Facts) -> Iterator[Finding]:
         there.append("destroy notices")
     if there:
         yield ok("kernel", f"it has {', '.join(there)}")
+    for unusual in (each for each in without if not each.is_usual):
+        yield ok("kernel", f"no {unusual.name}: {unusual.otherwise}")
     for each in missing:
         yield warn("kernel", each)
 

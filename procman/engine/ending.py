@@ -66,6 +66,7 @@ class TreeEnding:
             self._tell_survivors()
         self._signal = FORCE
         self._signalled.clear()
+        self._note(self._host.kill(self._run))
         self._look()
 
     def _tell_survivors(self) -> None:

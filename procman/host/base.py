@@ -214,6 +214,13 @@ class Host(Protocol):
         """
         ...
 
+    def kill(self, run: Run) -> tuple[Member, ...]:
+        """Kill the processes of the run that the system can end as one, and return them; none where it can't.
+
+        What they fork meanwhile ends too. Others of the run, if any, are left to `signal`.
+        """
+        ...
+
     def when_one_ends(self, members: Sequence[Member], callback: Callable[[], None]) -> Cancellable:
         """Call `callback` once, as soon as any of `members` has ended."""
         ...

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 PATIENCE = 10.0  # s for a program to say its version; `npm --version` takes 0.2 on an idle machine
 INOTIFY = "/proc/sys/fs/inotify"
+CGROUPS_UNUSED = "a daemon is told by its session and environment alone (this user may make no cgroup here)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Feature:
     name: str
     works: bool
     otherwise: str
+    is_usual: bool = True  # to be without it is worth a warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ if sys.platform == "linux":
 
     def _features(folder: str) -> tuple[Feature, ...]:
         from procman.host import procfs
+        from procman.host.cgroups import Cgroups
         from procman.host.linux import is_subreaper
         from procman.host.ports import Diagnostics
 
@@ -100,7 +103,10 @@ if sys.platform == "linux":
             ),
         )
         try:
-            return tuple(Feature(name, test(), otherwise) for name, test, otherwise in works)
+            return (
+                *(Feature(name, test(), otherwise) for name, test, otherwise in works),
+                Feature("cgroups", Cgroups().base is not None, CGROUPS_UNUSED, is_usual=False),
+            )
         finally:
             diagnostics.close()
 

@@ -1,4 +1,4 @@
-"""Linux: pidfds for ends and signals, a child subreaper for orphans, `sock_diag` for ports.
+"""Linux: pidfds for ends and signals, a child subreaper and cgroups for trees, `sock_diag` for ports.
 
 Every part that an old kernel or a sandbox may refuse has the slower way of `PosixHost` behind it.
 """
@@ -20,6 +20,7 @@ from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
 from procman.host import ports, procfs
 from procman.host.base import Cancellable, Ended, Holder, Occupant, Order, Run
+from procman.host.cgroups import Cgroups
 from procman.host.posix import Call, PosixHost, ended, wants_continue
 from procman.host.procfs import TICKS_PER_SECOND, Stat
 from procman.host.trees import Trees
@@ -63,7 +64,9 @@ class LinuxHost(PosixHost):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
+        self._boot = procfs.boot_id()
         self._trees = Trees()
+        self._cgroups = Cgroups()
         self._pidfds: dict[int, int] = {}  # of our children, by pid
         self._adopted: set[int] = set()  # pidfds of first processes that a former manager started
         self._diag = ports.Diagnostics()
@@ -82,6 +85,7 @@ class LinuxHost(PosixHost):
             os.close(pidfd)
         self._adopted.clear()
         self._diag.close()
+        self._cgroups.close()
         if self._closed is not None:
             self._closed.close()
 
@@ -93,7 +97,9 @@ class LinuxHost(PosixHost):
         stat = procfs.stat(pid)
         assert stat is not None, "a child that was not reaped is in /proc, dead or alive"
         identity = self._trees.identity(stat)
-        self._trees.started(Run(identity, order.environment.get(MARKER, "")))
+        marker = order.environment.get(MARKER, "")
+        self._trees.started(Run(identity, marker))
+        self._cgroups.enter(marker, pid)
         return identity
 
     def _know_check(self, pid: int) -> None:
@@ -124,11 +130,19 @@ class LinuxHost(PosixHost):
 
     def tree(self, run: Run) -> tuple[Member, ...]:
         """Return every living process of the run."""
-        return tuple(map(self._member, self._trees.look(run)))
+        found = self._whole(run, self._trees.look(run))
+        if not found:
+            self._cgroups.remove(run.marker)
+        return found
 
     def trees(self, runs: Sequence[Run]) -> list[tuple[Member, ...]]:
         """Return every living process of each run."""
-        return [tuple(map(self._member, stats)) for stats in self._trees.look_at_all(runs)]
+        return list(map(self._whole, runs, self._trees.look_at_all(runs)))
+
+    def _whole(self, run: Run, stats: list[Stat]) -> tuple[Member, ...]:
+        """Return what `Trees` has found of the run, and what else is in its cgroup if it is of this boot."""
+        more = self._cgroups.members(run.marker, stats) if run.leader.boot == self._boot else []
+        return tuple(map(self._member, (*stats, *more)))
 
     def _member(self, stat: Stat) -> Member:
         """Return the process as the contract describes it.
@@ -142,13 +156,19 @@ class LinuxHost(PosixHost):
 
     def boot(self) -> str:
         """Return the boot id."""
-        return procfs.boot_id()
+        return self._boot
 
     def marked(self, prefix: str) -> dict[str, tuple[Member, ...]]:
-        """Return every living process whose marker begins with `prefix`, by marker: reads all of `/proc`."""
-        return {
-            marker: tuple(map(self._member, stats)) for marker, stats in self._trees.marked(prefix).items()
-        }
+        """Return every living process whose marker begins with `prefix`, by marker: reads all of `/proc`.
+
+        In the cgroup of a run, it needs to carry no marker.
+        """
+        found = self._trees.marked(prefix)
+        for marker in self._cgroups.markers(prefix):
+            more = self._cgroups.members(marker, found.get(marker, ()))
+            if more:
+                found.setdefault(marker, []).extend(more)
+        return {marker: tuple(map(self._member, stats)) for marker, stats in found.items()}
 
     def adopt(self, run: Run, on_exit: Callable[[Ended], None]) -> bool:
         """Watch the first process of a run that a former manager started; False if it lives no more.
@@ -214,6 +234,12 @@ class LinuxHost(PosixHost):
         finally:
             os.close(pidfd)
         return True
+
+    def kill(self, run: Run) -> tuple[Member, ...]:
+        """Kill what is in the cgroup of the run, and return it."""
+        members = self.tree(run)
+        reached = self._cgroups.kill(run.marker) if members else set()
+        return tuple(member for member in members if member.pid in reached)
 
     def when_one_ends(self, members: Sequence[Member], callback: Callable[[], None]) -> Cancellable:
         """Call `callback` once, as soon as any of `members` has ended."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from signal import Signals
 
 from procman.core.identity import Identity, Member
-from procman.host.base import Answer, Cancellable, Ended, Order, ProbeOrder, SpawnError, Stage
+from procman.host.base import Answer, Cancellable, Ended, Order, ProbeOrder, Run, SpawnError, Stage
 from procman.host.probes import Resolver, make_probe
 from procman.host.watch import FileWatcher
 
@@ -227,6 +227,10 @@ class PosixHost:
         except (ProcessLookupError, PermissionError):
             return False
         return True
+
+    def kill(self, run: Run) -> tuple[Member, ...]:
+        """Kill the processes of the run that the system can end as one: there are none here."""
+        return ()
 
     def when_one_ends(self, members: Sequence[Member], callback: Callable[[], None]) -> Cancellable:
         """Call `callback` once, as soon as any of `members` has ended: within `LOOK_FOR_END` here."""

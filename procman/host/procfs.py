@@ -36,15 +36,14 @@ class Stat(NamedTuple):
 def read(path: str) -> bytes:
     """Return the whole content of a file of `/proc`.
 
+    A short read is not its end: of a list the kernel gives whole entries, so 4092 bytes of one that goes on.
+
     Raises:
         OSError: it is gone (`FileNotFoundError`, `ProcessLookupError`) or not ours to read.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        content = os.read(descriptor, 4096)
-        if len(content) < 4096:
-            return content
-        chunks = [content]
+        chunks = []
         while content := os.read(descriptor, 65536):
             chunks.append(content)
         return b"".join(chunks)
@@ -162,6 +161,24 @@ def folder(pid: int) -> str | None:
         return os.readlink(f"/proc/{pid}/cwd")
     except OSError:
         return None
+
+
+def cgroup(pid: int) -> str:
+    """Return the path of the process's cgroup in the hierarchy of version 2, or "" where it is in none."""
+    try:
+        lines = os.fsdecode(read(f"/proc/{pid}/cgroup")).splitlines()
+    except OSError:
+        return ""
+    return next((line[3:] for line in lines if line.startswith("0::")), "")
+
+
+def cgroup_mount() -> tuple[str, str] | None:
+    """Return where that hierarchy is mounted, and the path of the cgroup seen there; None if it is not."""
+    for line in os.fsdecode(read("/proc/self/mountinfo")).splitlines():
+        mount, _, kind = line.partition(" - ")
+        if kind.startswith("cgroup2 "):
+            return mount.split()[4], mount.split()[3]
+    return None
 
 
 def boot_id() -> str:

@@ -173,7 +173,10 @@ class Stage:
     def start(self, program: Program, *, port: int = 1, output: int = -3) -> Started:
         """Start a program as a run of its own."""
         marker = f"test.{os.getpid()}.{next(self._markers)}"
-        order = self.world.order(program, marker, port, output)
+        return self.begin(self.world.order(program, marker, port, output), marker)
+
+    def begin(self, order: Order, marker: str) -> Started:
+        """Start an order as the run of that marker."""
         started = Started(Run(Identity(0, 0, ""), marker))
         started.run = Run(self.host.spawn(order, started.ends.append), marker)
         self._started.append(started)

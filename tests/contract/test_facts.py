@@ -19,7 +19,7 @@ def test_this_machine_has_what_is_tested_elsewhere(tmp_path: Path) -> None:
     works = {each.name: each.works for each in found.features}
     assert works["pidfd"]
     assert works["sock_diag"]
-    assert set(works) == {"pidfd", "child subreaper", "children lists", "sock_diag", "splice"}
+    assert set(works) == {"pidfd", "child subreaper", "children lists", "sock_diag", "splice", "cgroups"}
     assert found.open_files is not None
     assert os.listdir(tmp_path) == []
 

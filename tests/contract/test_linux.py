@@ -57,6 +57,13 @@ def order(*arguments: str, shell: bool = False, cwd: str = "/", **environment: s
     return Order(arguments, shell, cwd, environment, -3, -3, -3)
 
 
+def test_a_long_list_of_the_kernels_is_read_to_its_end() -> None:
+    """As of children: 1300 took two reads, the first of 4092 bytes."""
+    text = procfs.read("/proc/self/maps")
+    assert len(text) > 4096
+    assert text.count(b"\n") >= Path("/proc/self/maps").read_bytes().count(b"\n") - 2
+
+
 def test_a_child_gets_its_environment_and_nothing_else(real: Stage) -> None:
     _end, said = run_to_end(real, order("env", A="1", PATH="/usr/bin:/bin"))
     assert sorted(said.split()) == ["A=1", "PATH=/usr/bin:/bin"]

@@ -216,6 +216,10 @@ class FakeHost:
                 self.machine.signal(process, "SIGCONT")
         return tuple(reached)
 
+    def kill(self, run: Run) -> tuple[Member, ...]:
+        """Kill nothing: this system ends no run as one."""
+        return ()
+
     def when_one_ends(self, members: Sequence[Member], callback: Callable[[], None]) -> Cancellable:
         """Call `callback` once, as soon as any of `members` has ended."""
         once = Timer(callback)

@@ -162,6 +162,12 @@ def test_what_the_kernel_lacks_is_named_with_what_it_costs(clinic: Clinic) -> No
     ]
 
 
+def test_what_most_machines_lack_is_told_without_a_warning(clinic: Clinic) -> None:
+    clinic.facts = replace(GOOD, features=(Feature("cgroups", False, "not allowed", is_usual=False),))
+    assert clinic.bad() == []
+    assert "no cgroups: not allowed" in [each.text for each in clinic.of("kernel")]
+
+
 def test_a_system_that_tells_nothing_is_no_trouble(clinic: Clinic) -> None:
     clinic.facts = Facts()
     assert clinic.bad() == []
