@@ -8,6 +8,7 @@ records and taken back, as after a `kill -9`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -48,17 +49,18 @@ class Upgrade:
             return problem
         if self._engine.closing:
             return "the manager is stopping"
+        lock, connections = self._claimed.pass_on(), listener.fileno()
         options = {
             "--file": self._file,
             "--home": self._home,
             "--ready": "-1",
-            "--lock": str(self._claimed.pass_on()),
-            "--socket": str(listener.fileno()),
+            "--lock": str(lock),
+            "--socket": str(connections),
         }
-        listener.set_inheritable(True)
         self._engine.hand_over()
         self._host.close()
         self._before()
+        _keep_open(lock, connections)
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # exec keeps that: none ends us before we can take it
         words = [word for option in options.items() for word in option]
@@ -86,6 +88,15 @@ class Upgrade:
             return None
         text = said.decode(errors="replace").strip()
         return f"the installed version can't take over:\n{text}"
+
+
+def _keep_open(*kept: int) -> None:
+    """Let exec close every descriptor but these and the standard ones: watchdog's inotify would stay open."""
+    folder = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+    for descriptor in map(int, os.listdir(folder)):
+        if descriptor > 2:
+            with contextlib.suppress(OSError):  # the listing's own
+                os.set_inheritable(descriptor, descriptor in kept)
 
 
 def _command() -> list[str]:
