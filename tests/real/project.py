@@ -191,7 +191,7 @@ class Project:
 
     def lines(self, name: str, *words: str) -> list[str]:
         """Return what an app has printed, as `procman logs` shows it."""
-        return self.do("logs", name, "--no-prefix", "-n", "1000000", *words).out.splitlines()
+        return self.do("logs", name, "--no-prefix", "-n", "100000000", *words).out.splitlines()
 
     def manager_log(self) -> str:
         """Return the manager's own log."""
