@@ -23,6 +23,7 @@ from procman import __version__
 from procman.config.diagnostics import InvalidConfig
 from procman.config.read import parse_config, read_config
 from procman.config.source import read_source
+from procman.control.launch import MANAGER
 from procman.control.server import Server
 from procman.core.config import Config, ManagerConfig
 from procman.engine.engine import Engine
@@ -100,7 +101,9 @@ async def _manage(config: Config, digest: str, options: Mapping[str, str], claim
     engine = Engine(host, config, digest, Path(home), os.environ, empty.set)
     engine.subscribe(_log)
     _take_signals(loop, engine)
-    upgrade = Upgrade(engine, host, claimed, file=config.file, home=home, before=logging.shutdown)
+    upgrade = Upgrade(
+        engine, host, claimed, command=MANAGER, file=config.file, home=home, before=logging.shutdown
+    )
     server = Server(engine, home, upgrade=upgrade.replace)
     await server.start(_listener(options))
     if options.get("--then") == "down":

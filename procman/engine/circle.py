@@ -127,7 +127,7 @@ class Circle:
 
     def post(self, name: str, event: Event) -> None:
         """Put an event into the inbox and handle it, unless a round is under way, which will."""
-        self._inbox.append((name, event))
+        self.put(name, event)
         self.drain()
 
     def drain(self) -> None:
@@ -176,7 +176,7 @@ class Circle:
                 _release(self.supervised.pop(name))
                 self._changed.add(name)
         for name, stop in self.stops.ready(self.apps, self.configs):
-            self._inbox.append((name, stop))
+            self.put(name, stop)
         return bool(self._inbox)
 
     def _perform(self, supervised: Supervised, action: machine.Action) -> None:
@@ -219,7 +219,7 @@ class Circle:
             return
         reason = blocker(config, self.apps)
         event: Event = machine.Held(reason) if reason is not None else self._look_at_port(config)
-        self._inbox.append((config.name, event))
+        self.put(config.name, event)
 
     def _look_again(self) -> None:
         """Look at every waiting app: what it waits for may be over."""
@@ -252,10 +252,10 @@ class Circle:
         failed = self.runs.begin(supervised, generation, command, on_exit)
         if failed is not None:
             supervised.exited = True
-            self._inbox.append((supervised.name, failed))
+            self.put(supervised.name, failed)
             return
         self.attach(supervised)
-        self._inbox.append((supervised.name, machine.Spawned(generation)))
+        self.put(supervised.name, machine.Spawned(generation))
 
     def on_exit(self, supervised: Supervised, generation: int) -> Callable[[Ended], None]:
         """Return what is to be called when the first process of this run has ended."""
@@ -344,7 +344,7 @@ class Circle:
         supervised.run = None
         if receipt.ended:
             self._tell(receipt)
-        self._inbox.append((supervised.name, machine.Gone(supervised.app.generation)))
+        self.put(supervised.name, machine.Gone(supervised.app.generation))
         self.drain()
 
 

@@ -131,7 +131,7 @@ class Engine:
         )
 
     def select(self, patterns: Sequence[str]) -> tuple[str, ...]:
-        """Return the names of the apps that `patterns` mean; see `engine.select`."""
+        """Return the names of the apps that `patterns` mean; see `core.selection`."""
         return select(patterns, self.configs)
 
     def up(self, names: Sequence[str], explicit: bool) -> tuple[str, ...]:

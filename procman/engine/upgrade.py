@@ -12,8 +12,7 @@ import contextlib
 import os
 import signal
 import socket
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from procman.engine.engine import Engine
 from procman.host.base import Host
@@ -23,7 +22,10 @@ TRIAL_TIMEOUT = 30.0  # seconds for the new version to import itself and read th
 
 
 class Upgrade:
-    """What is needed to replace one manager; owned by the event loop's thread. `before` is called last."""
+    """What is needed to replace one manager; owned by the event loop's thread.
+
+    `command` starts a manager; `before` is called last.
+    """
 
     def __init__(
         self,
@@ -31,6 +33,7 @@ class Upgrade:
         host: Host,
         claimed: Claim,
         *,
+        command: Sequence[str],
         file: str,
         home: str,
         before: Callable[[], None],
@@ -38,6 +41,7 @@ class Upgrade:
         self._engine = engine
         self._host = host
         self._claimed = claimed
+        self._command = tuple(command)
         self._file = file
         self._home = home
         self._before = before
@@ -65,14 +69,14 @@ class Upgrade:
             signal.signal(number, signal.SIG_IGN)  # exec keeps that: none ends us before we can take it
         words = [word for option in options.items() for word in option]
         try:
-            os.execv(sys.executable, [*_command(), *words])
+            os.execv(self._command[0], [*self._command, *words])
         finally:
             os._exit(1)  # nobody holds the apps any more; with the lock free, the next `up` takes them back
 
     async def _try(self) -> str | None:
         """Return why the installed version could not take over, or None."""
         process = await asyncio.create_subprocess_exec(
-            *_command(),
+            *self._command,
             *("--trial", "yes", "--file", self._file),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -97,7 +101,3 @@ def _keep_open(*kept: int) -> None:
         if descriptor > 2:
             with contextlib.suppress(OSError):  # the listing's own
                 os.set_inheritable(descriptor, descriptor in kept)
-
-
-def _command() -> list[str]:
-    return [sys.executable, "-P", "-m", "procman.manager"]
