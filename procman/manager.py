@@ -143,7 +143,7 @@ def _take_signals(loop: asyncio.AbstractEventLoop, engine: Engine) -> None:
 
 def _log(notice: Notice) -> None:
     match notice:
-        case Transition(app, _, old, new, reason):
+        case Transition(app, old=old, new=new, reason=reason):
             level = logging.WARNING if new in ("unhealthy", "failed", "backoff") else logging.INFO
             log.log(level, "%s: %s -> %s: %s", app, old, new, reason)
         case Receipt():

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import assert_never
 
 from procman.core import policy
+from procman.core.causes import Cause
 from procman.core.config import AppConfig, CheckKind, Restart
 from procman.core.verdict import Verdict
 
@@ -53,6 +54,7 @@ class Outcome(Enum):
     UP = "up"
     DOWN = "down"
     UNKNOWN = "unknown"  # the check could not be made: our trouble, not the app's
+    HELD = "held"  # it would be down, but for something that its user does: an install, a breakpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ class Held:
     reason: str
     recheck: bool = False
     verdict: Verdict | None = None  # of its port, if that is what it waits for
+    paused: bool = False  # for something that its user does, as `Outcome.HELD`
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +165,8 @@ class Probed:
     sockets: tuple[int, ...] = ()  # the listeners among them, to be known again
     port_taken: bool = False  # somebody else holds the port, which no restart can change
     newest_birth: float | None = None  # when the youngest process of the tree was born, monotonic
+    answers: tuple[tuple[str, str], ...] = ()  # what each address answered, in the kernel's words
+    cause: Cause | None = None  # of a failure, where the app has printed it
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +184,7 @@ class Exited:
     code: int | None
     signal: str | None
     at: float  # seconds since the epoch
+    cause: Cause | None = None  # where the app has printed it
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +202,13 @@ class Due:
 @dataclass(frozen=True, slots=True)
 class Reconfigured:
     """The app's configuration changed in a way that a running app takes over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedied:
+    """A file has changed without which a restart could not help."""
+
+    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +233,7 @@ Event = (
     | Gone
     | Due
     | Reconfigured
+    | Remedied
     | Adopted
 )
 
@@ -303,7 +317,10 @@ class App:
     verdict: Verdict | None = None
     port_taken: bool = False  # by somebody else, as the newest check saw it
     listening: tuple[str, ...] = ()
-    last_check: str | None = None  # what the newest check said
+    last_check: str | None = None  # what the newest check of the run said
+    last_outcome: Outcome | None = None  # and what that came to
+    held: str | None = None  # why it is not judged at present
+    diagnosis: Cause | None = None  # of its newest failure, until it is up again
     attempts: int = 0  # restarts since the app last proved itself
     delays: int = 0  # those of them that had to wait
     starts: tuple[float, ...] = ()  # oldest first, inside `give_up.within`
@@ -360,6 +377,8 @@ def step(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
             return _on_due(app, moment, config)
         case Reconfigured():
             return _on_reconfigured(app, moment, config)
+        case Remedied():
+            return _on_remedied(app, event, moment, config)
         case Adopted():
             return _on_adopted(app, moment, config)
         case _ as unreachable:
@@ -381,6 +400,7 @@ def _enter(app: App, state: State, reason: str, now: float) -> App:
         verdict=app.verdict if checked else None,
         port_taken=app.port_taken and checked,
         listening=app.listening if checked else (),
+        held=app.held if checked else None,
         spawned_at=app.spawned_at if state in ALIVE else None,
     )
 
@@ -481,6 +501,7 @@ def _run(app: App, prepare: bool, moment: Moment, config: AppConfig) -> Step:
         passes=0,
         failures=0,
         last_check=None,
+        last_outcome=None,
         probe_at=None,
         probing=False,
         suspected=False,
@@ -500,7 +521,7 @@ def _on_held(app: App, event: Held, moment: Moment) -> Step:
             deadline = moment.now + RECHECK if event.recheck else None
             taken = event.verdict is Verdict.STRANGER
             held = replace(app, reason=event.reason, verdict=event.verdict, port_taken=taken)
-            return replace(held, deadline=deadline), ()
+            return replace(held, deadline=deadline, held=event.reason if event.paused else None), ()
         case (
             State.STOPPED
             | State.PREPARING
@@ -573,9 +594,13 @@ def _on_probed(app: App, event: Probed, moment: Moment, config: AppConfig) -> St
                 port_taken=event.port_taken,
                 listening=event.listening,
                 last_check=event.detail,
+                last_outcome=event.outcome,
+                held=event.detail if event.outcome is Outcome.HELD else None,
             )
             if event.outcome is Outcome.DOWN:
                 return _failed_check(seen, event, moment, config)
+            if event.outcome is Outcome.HELD:
+                return _held_check(seen, event, moment, config), ()
             passed = _passed_check(seen, event, moment, config)
             if app.suspected and passed.probe_at is not None:
                 return replace(passed, probe_at=moment.now), ()
@@ -615,6 +640,7 @@ def _healthy(app: App, reason: str, moment: Moment, config: AppConfig) -> App:
         healthy_since=moment.now if app.healthy_since is None else app.healthy_since,
         failures=0,
         failing_since=None,
+        diagnosis=None,
         probe_at=None if steady is None else moment.now + steady,
     )
 
@@ -626,14 +652,25 @@ def _failed_check(app: App, event: Probed, moment: Moment, config: AppConfig) ->
         soon = now + policy.quick_interval(now - app.spawned_at)
         return replace(app, passes=0, probe_at=soon), ()
     since = now if app.failing_since is None else app.failing_since
-    app = replace(app, passes=0, failures=app.failures + 1, failing_since=since)
-    hold = policy.why_hold(event.port_taken, since, _renewed_at(app, event), now, config)
+    cause = event.cause or app.diagnosis
+    app = replace(app, passes=0, failures=app.failures + 1, failing_since=since, diagnosis=cause)
+    hold = policy.why_hold(event.port_taken, since, _renewed_at(app, event), cause, now, config)
+    detail = policy.with_cause(event.detail, cause)
     if hold is None and policy.is_down(app.failures, now - since, config.check):
-        return _end(app, Ending.UNHEALTHY, policy.failed_checks(app.failures, event.detail), now, config)
-    reason = f"{event.detail}; {hold}" if hold else event.detail
+        return _end(app, Ending.UNHEALTHY, policy.failed_checks(app.failures, detail), now, config)
+    reason = f"{detail}; {hold}" if hold else detail
     if app.state is State.RUNNING:
         app = _enter(app, State.UNHEALTHY, reason, now)
     return replace(app, reason=reason, probe_at=now + config.check.retry_interval), ()
+
+
+def _held_check(app: App, event: Probed, moment: Moment, config: AppConfig) -> App:
+    """Return the app unjudged: failures until now are forgotten, and the time to come up begins anew."""
+    app = replace(app, reason=event.detail, passes=0, failures=0, failing_since=None)
+    app = replace(app, probe_at=moment.now + config.check.retry_interval)
+    if app.state is State.STARTING:
+        return replace(app, deadline=moment.now + config.start_timeout)
+    return app
 
 
 def _renewed_at(app: App, event: Probed) -> float | None:
@@ -673,11 +710,14 @@ def _on_exited(app: App, event: Exited, moment: Moment, config: AppConfig) -> St
             end = Exit(event.code, event.signal, event.at, "`prepare` ended")
             if end.clean:
                 return _end(app, Ending.PREPARED, "`prepare` succeeded", moment.now, config)
-            why = f"`prepare` failed: `{config.prepare.text}` {end.words}"
-            return _end(replace(app, last_exit=end), Ending.NOT_PREPARED, why, moment.now, config)
+            why = policy.with_cause(f"`prepare` failed: `{config.prepare.text}` {end.words}", event.cause)
+            app = replace(app, last_exit=end, diagnosis=event.cause)
+            return _end(app, Ending.NOT_PREPARED, why, moment.now, config)
         case State.STARTING | State.RUNNING | State.UNHEALTHY:
+            cause = event.cause or app.diagnosis
             end = Exit(event.code, event.signal, event.at, "ended by itself")
-            return _end(replace(app, last_exit=end), Ending.EXITED, end.words, moment.now, config)
+            app = replace(app, last_exit=end, diagnosis=cause)
+            return _end(app, Ending.EXITED, policy.with_cause(end.words, cause), moment.now, config)
         case State.STOPPING:
             if app.ending in (Ending.EXITED, Ending.PREPARED, Ending.NOT_PREPARED):
                 return app, ()
@@ -740,6 +780,8 @@ def _again(app: App, reason: str, moment: Moment, config: AppConfig) -> Step:
     """Restart a failed run: at once, after a while, or not at all."""
     if not app.wanted:
         return _enter(app, State.STOPPED, reason, moment.now), ()
+    if app.diagnosis is not None and app.diagnosis.hopeless:
+        return _enter(app, State.FAILED, reason, moment.now), ()
     starts = policy.starts_within(app.starts, moment.now, config.give_up)
     if policy.is_hopeless(starts, config.give_up):
         text = policy.gave_up(len(starts), config.give_up, reason)
@@ -820,6 +862,30 @@ def _take_over(app: App, moment: Moment, config: AppConfig) -> App:
         assert app.spawned_at is not None, "a starting app was spawned"
         return replace(app, deadline=app.spawned_at + config.start_timeout)
     return app
+
+
+def _on_remedied(app: App, event: Remedied, moment: Moment, config: AppConfig) -> Step:
+    reason = f"restarted: `{event.file}` has changed"
+    match app.state:
+        case State.FAILED if app.wanted and app.diagnosis is not None:
+            return _wait(_afresh(app), reason, moment.now)
+        case State.UNHEALTHY if app.diagnosis is not None:
+            return _end(_afresh(app), Ending.RESTART, reason, moment.now, config)
+        case (
+            State.STOPPED
+            | State.WAITING
+            | State.PREPARING
+            | State.STARTING
+            | State.RUNNING
+            | State.UNHEALTHY
+            | State.STOPPING
+            | State.BACKOFF
+            | State.COMPLETED
+            | State.FAILED
+        ):
+            return app, ()
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def _on_adopted(app: App, moment: Moment, config: AppConfig) -> Step:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from procman.core.causes import Cause
 from procman.core.config import AppConfig, Backoff, Check, CheckKind, GiveUp, Restart
 from procman.core.values import duration_text
 
@@ -58,13 +59,20 @@ def is_down(failures: int, failing_for: float, check: Check) -> bool:
 
 
 def why_hold(
-    port_taken: bool, since: float, newest_birth: float | None, now: float, config: AppConfig
+    port_taken: bool,
+    since: float,
+    newest_birth: float | None,
+    cause: Cause | None,
+    now: float,
+    config: AppConfig,
 ) -> str | None:
     """Return why an app that fails its checks since `since` is left alone for now, or None."""
     if port_taken:
         return "not restarted: a restart can't free a port that somebody else holds"
     if config.restart is Restart.NEVER:
         return 'not restarted: `restart = "never"`'
+    if cause is not None and cause.hopeless:  # nodemon lives on and waits for an edit: let it
+        return "not restarted: a restart can't mend that"
     renewing = newest_birth is not None and newest_birth >= since - RENEWAL_SLACK
     if renewing and config.check.failures > 1 and now < since + config.start_timeout:
         return "it restarted its own server, which is still starting"
@@ -112,6 +120,11 @@ def gave_up(starts: int, give_up: GiveUp, reason: str) -> str:
 def failed_checks(failures: int, detail: str) -> str:
     """Return the sentence for an app that is restarted because of its checks."""
     return f"check failed: {detail}" if failures == 1 else f"{failures} checks failed in a row: {detail}"
+
+
+def with_cause(text: str, cause: Cause | None) -> str:
+    """Return what happened, followed by why where that is known."""
+    return text if cause is None else f"{text}: {cause.words}"
 
 
 def start_timed_out(last_check: str | None, config: AppConfig) -> str:

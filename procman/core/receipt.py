@@ -35,6 +35,7 @@ class Receipt:
     port: int | None = None
     port_holder: str | None = None  # who holds the port although nothing of the app is left
     survivors: tuple[str, ...] = ()
+    run: int | None = None  # of the app; None for what belonged to no present run of it
 
     @property
     def text(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from procman.core.causes import Cause
 from procman.core.config import AppConfig
 from procman.core.machine import ALIVE, App, State
 from procman.core.verdict import Verdict
@@ -68,10 +69,17 @@ def view(
         "since_s": round(now - app.since, 3),
         "last_event": app.cause if app.state is State.RUNNING else app.reason,
         "wanted": "up" if app.wanted else "down",
+        "held": app.held,
+        "cause": None if app.diagnosis is None else cause_data(app.diagnosis),
         "check": {"kind": config.check.kind.value, "last": app.last_check, "failures": app.failures},
         "tags": list(config.tags),
         "log_problem": log_problem,
     }
+
+
+def cause_data(cause: Cause) -> dict[str, Any]:
+    """Return a recognised cause as it is shown to programs."""
+    return {"kind": cause.kind, "sentence": cause.sentence, "remedy": cause.remedy}
 
 
 def _last_exit(app: App) -> dict[str, Any] | None:

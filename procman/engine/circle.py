@@ -23,7 +23,17 @@ from procman.core.machine import ALIVE, App, Event, Moment, State, step
 from procman.core.verdict import Listener, Verdict, in_the_way
 from procman.engine import output
 from procman.engine.ending import TreeEnding
-from procman.engine.events import Notice, Problem, Receipt, Transition
+from procman.engine.events import (
+    Checked,
+    Exited,
+    Happening,
+    Problem,
+    Receipt,
+    Signalled,
+    Spawned,
+    Transition,
+)
+from procman.engine.journal import is_news
 from procman.engine.mending import Mending
 from procman.engine.prepare import Prepared
 from procman.engine.prober import Prober
@@ -36,6 +46,7 @@ from procman.logs.capture import Capture
 from procman.logs.read import first_match
 from procman.logs.segments import last_run
 
+CHECKED = frozenset({State.STARTING, State.RUNNING, State.UNHEALTHY})
 MOST_OF_A_LINE = 80  # characters of a line of output in a message
 T = TypeVar("T")
 
@@ -64,7 +75,7 @@ class Circle:
         host: the operating system, or a simulated one.
         home: the folder for what is kept.
         environment: what apps inherit.
-        tell: called with every notice.
+        tell: called with everything that happens.
         on_round: called after each round with the apps whose state, wish or run has changed in it.
     """
 
@@ -73,7 +84,7 @@ class Circle:
         host: Host,
         home: Path,
         environment: Mapping[str, str],
-        tell: Callable[[Notice], None],
+        tell: Callable[[Happening], None],
         on_round: Callable[[set[str]], None],
     ) -> None:
         self.supervised: dict[str, Supervised] = {}
@@ -153,15 +164,46 @@ class Circle:
         moment = Moment(self._host.now(), self._host.chance())
         supervised.app, actions = step(before, event, moment, supervised.config)
         after = supervised.app
+        self._tell_of(supervised, event, before)
         if after.state is not before.state:
             self._moved.add(name)
-            states = before.state.value, after.state.value
-            self._tell(Transition(name, self._host.wall(), *states, after.reason))
+            self._tell(
+                Transition(
+                    name,
+                    self._host.wall(),
+                    after.generation,
+                    before.state.value,
+                    after.state.value,
+                    after.reason,
+                    after.wanted,
+                )
+            )
         for action in actions:
             self._perform(supervised, action)
         if actions or after.state is not before.state or after.wanted != before.wanted:
             self._changed.add(name)
         self._arm(supervised)
+
+    def _tell_of(self, supervised: Supervised, event: Event, before: App) -> None:
+        """Tell what has happened to a run that is still the present one, before what was decided about it."""
+        name, after = supervised.name, supervised.app
+        match event:
+            case machine.Exited(run, code, signal, at, cause) if run == before.generation:
+                self._tell(Exited(name, at, run, code, signal, cause))
+            case machine.Probed() if event.generation == before.generation and before.state in CHECKED:
+                if is_news(before, event, supervised.config.check.failures):
+                    self._tell(
+                        Checked(
+                            name,
+                            self._host.wall(),
+                            event.generation,
+                            event.outcome,
+                            event.detail,
+                            event.verdict,
+                            after.failures,
+                            event.answers,
+                        )
+                    )
 
     def _follow_up(self) -> bool:
         """Post what the changes of state mean for others; return whether there was anything."""
@@ -255,6 +297,19 @@ class Circle:
             self.put(supervised.name, failed)
             return
         self.attach(supervised)
+        assert supervised.run is not None, "a run that began is there"
+        self._tell(
+            Spawned(
+                supervised.name,
+                self._host.wall(),
+                generation,
+                supervised.run.leader.pid,
+                command.text,
+                supervised.config.cwd,
+                supervised.app.cause,
+                prepare=command is supervised.config.prepare,
+            )
+        )
         self.put(supervised.name, machine.Spawned(generation))
 
     def on_exit(self, supervised: Supervised, generation: int) -> Callable[[Ended], None]:
@@ -321,7 +376,7 @@ class Circle:
 
     def _ending(self, supervised: Supervised) -> TreeEnding:
         """Return the ending of the app's run, which is begun if it is not."""
-        name = supervised.name
+        name, generation = supervised.name, supervised.app.generation
         if name not in self._endings:
             assert supervised.run is not None, "only a run is ended"
             if supervised.probe is not None:
@@ -331,9 +386,19 @@ class Circle:
                 name,
                 supervised.run,
                 supervised.port,
+                number=generation,
                 leader_reaped=supervised.exited,
                 on_gone=lambda receipt: self._on_gone(supervised, receipt),
                 on_survivors=self._tell,
+                on_signal=lambda signal, reached: self._tell(
+                    Signalled(
+                        name,
+                        self._host.wall(),
+                        generation,
+                        signal,
+                        tuple(f"{each.name} {each.pid}" for each in reached),
+                    )
+                ),
             )
         return self._endings[name]
 

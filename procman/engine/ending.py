@@ -21,7 +21,19 @@ PATIENCE = (
 
 
 class TreeEnding:
-    """The end of one run, from the first signal to the proof; owned by the event loop's thread."""
+    """The end of one run, from the first signal to the proof; owned by the event loop's thread.
+
+    Args:
+        host: the operating system.
+        app: whose run it is, for the receipt.
+        run: what is to be ended.
+        port: what is to be free afterwards.
+        number: of the run; None for what belongs to no present run of the app.
+        leader_reaped: whether the exit of its first process is known.
+        on_gone: called once, with the proof that nothing is left.
+        on_survivors: called with what outlives SIGKILL, once for as long as that stays the same.
+        on_signal: called with every signal that was sent, and whom it reached.
+    """
 
     def __init__(
         self,
@@ -30,16 +42,20 @@ class TreeEnding:
         run: Run,
         port: int | None,
         *,
+        number: int | None = None,
         leader_reaped: bool,
         on_gone: Callable[[Receipt], None],
         on_survivors: Callable[[Receipt], None],
+        on_signal: Callable[[str, tuple[Member, ...]], None] = lambda signal, reached: None,
     ) -> None:
         self._host = host
         self._app = app
         self._run = run
         self._port = port
+        self._number = number
         self._on_gone = on_gone
         self._on_survivors = on_survivors
+        self._on_signal = on_signal
         self._began = host.now()
         self._forced_at: float | None = None
         self._signal = ""
@@ -111,6 +127,8 @@ class TreeEnding:
             self._seen[member.identity] = member
             if self._signal == FORCE:
                 self._killed.add(member.identity)
+        if reached:
+            self._on_signal(self._signal, reached)
 
     def _receipt(self, survivors: tuple[str, ...]) -> Receipt:
         ended = tuple(
@@ -126,6 +144,7 @@ class TreeEnding:
             port=self._port if listeners is not None else None,  # what can't be told is not said
             port_holder=None if survivors else self._port_holder(listeners),
             survivors=survivors,
+            run=self._number,
         )
 
     def _port_holder(self, listeners: tuple[Listener, ...] | None) -> str | None:

@@ -12,14 +12,24 @@ from procman import __version__
 from procman.config.diagnostics import InvalidConfig
 from procman.core import machine
 from procman.core.config import AppConfig, Config
+from procman.core.journal import Record
 from procman.core.machine import ALIVE, App, State
 from procman.core.order import with_dependencies
 from procman.core.plan import AppChange, Plan, Verb, make_plan
 from procman.core.selection import select
 from procman.core.view import spell_time, view
 from procman.engine.circle import Circle
-from procman.engine.events import Notice, Reloaded
+from procman.engine.events import (
+    Happening,
+    Notice,
+    Problem,
+    Receipt,
+    Reloaded,
+    Signalled,
+    Transition,
+)
 from procman.engine.handover import Records
+from procman.engine.journal import record_of
 from procman.engine.ports import Current
 from procman.engine.reload import FileState, Reloader
 from procman.engine.succession import Succession
@@ -36,6 +46,7 @@ class Engine:
         home: the folder for what is kept.
         environment: what apps inherit.
         on_empty: called once, when a shutdown has ended everything.
+        keep: called with a record of everything that happens, for the history.
     """
 
     def __init__(
@@ -46,12 +57,14 @@ class Engine:
         home: Path,
         environment: Mapping[str, str],
         on_empty: Callable[[], None],
+        keep: Callable[[Record], None] = lambda record: None,
     ) -> None:
         self.config = config
         self.closing = False
         self._finished = False
         self._host = host
         self._on_empty = on_empty
+        self._keep = keep
         self._listeners: list[Callable[[Notice], None]] = []
         self._file = FileState(error=None, applied_at=host.wall())
         self._began = host.now()
@@ -67,8 +80,8 @@ class Engine:
 
     def begin(self) -> None:
         """Go on with what a former manager left; until then nothing happens to any app."""
-        for problem in self._inherited:
-            self._tell(problem)
+        for inherited in self._inherited:
+            self._tell(inherited)
         self._circle.drain()
 
     def hand_over(self) -> None:
@@ -192,6 +205,9 @@ class Engine:
             run = self._circle.supervised[name].run
             members = self._host.tree(run) if run is not None else ()
             reached[name] = tuple(f"{m.name} {m.pid}" for m in self._host.signal(members, signal))
+            if reached[name]:
+                number = self._circle.supervised[name].app.generation
+                self._tell(Signalled(name, self._host.wall(), number, signal, reached[name]))
         return reached
 
     def shutdown(self, force: bool = False) -> None:
@@ -297,9 +313,12 @@ class Engine:
     def _dependencies(self) -> dict[str, tuple[str, ...]]:
         return {name: tuple(d for d, _ in config.depends_on) for name, config in self.configs.items()}
 
-    def _tell(self, notice: Notice) -> None:
-        for listener in tuple(self._listeners):
-            listener(notice)
+    def _tell(self, happening: Happening) -> None:
+        """Keep what has happened, and tell everyone who listens of what they are to hear."""
+        self._keep(record_of(happening))
+        if isinstance(happening, Transition | Receipt | Reloaded | Problem):
+            for listener in tuple(self._listeners):
+                listener(happening)
 
 
 def summarise(plan: Plan) -> str:

@@ -16,14 +16,21 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from procman.core.causes import Cause
 from procman.core.config import AppConfig
 from procman.core.fields import APP, Change
 from procman.core.identity import Identity
-from procman.core.machine import ALIVE, App, Ending, Exit, State
+from procman.core.machine import ALIVE, App, Ending, Exit, Outcome, State
 from procman.core.verdict import Verdict
 
 VERSION = 1
-ENUMS: dict[str, type[Enum]] = {"state": State, "ending": Ending, "verdict": Verdict}
+ENUMS: dict[str, type[Enum]] = {
+    "state": State,
+    "ending": Ending,
+    "verdict": Verdict,
+    "last_outcome": Outcome,
+}
+SINCE_0_2 = frozenset({"last_outcome", "held", "diagnosis"})  # fields of App
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +119,30 @@ def fingerprint(config: AppConfig) -> str:
 def encode(app: App) -> dict[str, Any]:
     """Return an app as plain JSON values."""
     plain = {field.name: getattr(app, field.name) for field in fields(App)}  # 14 us; asdict: 51
-    plain["last_exit"] = None if app.last_exit is None else asdict(app.last_exit)
+    for key in ("last_exit", "diagnosis"):
+        plain[key] = None if plain[key] is None else asdict(plain[key])
     return {key: value.value if isinstance(value, Enum) else value for key, value in plain.items()}
 
 
 def decode(plain: dict[str, Any]) -> App:
-    """Return the app that `encode` was given.
+    """Return the app that `encode` was given; what an older version did not know of is as in a new app.
 
     Raises:
         KeyError, TypeError, ValueError: it is not one.
     """
-    values = {field.name: plain[field.name] for field in fields(App)}
+    values = {
+        field.name: plain.get(field.name, field.default) if field.name in SINCE_0_2 else plain[field.name]
+        for field in fields(App)
+    }
     for key, kind in ENUMS.items():
         values[key] = None if values[key] is None else kind(values[key])
     values["listening"] = tuple(map(str, values["listening"]))
     values["sockets"] = tuple(map(int, values["sockets"]))
     values["starts"] = tuple(map(float, values["starts"]))
     values["last_exit"] = None if values["last_exit"] is None else Exit(**values["last_exit"])
+    if values["diagnosis"] is not None:
+        files = tuple(map(str, values["diagnosis"].pop("files")))
+        values["diagnosis"] = Cause(**values["diagnosis"], files=files)
     app = App(**values)
     _demand_sound(app)
     return app
@@ -144,7 +158,7 @@ def _demand_sound(app: App) -> None:
         and all(at is None or isinstance(at, int | float) for at in times)
         and all(isinstance(switch, bool) for switch in switches)
         and all(isinstance(text, str) for text in (app.reason, app.cause))
-        and (app.last_check is None or isinstance(app.last_check, str))
+        and all(text is None or isinstance(text, str) for text in (app.last_check, app.held))
         and (app.ending is not None) == (app.state is State.STOPPING)
         and (app.spawned_at is not None or app.state not in ALIVE)
         and (app.last_exit is not None or app.ending is not Ending.EXITED)

@@ -9,7 +9,7 @@ from procman.core import machine
 from procman.core.config import AppConfig, Command
 from procman.engine.adoption import Found, leader_of, living, newest_runs, recorded
 from procman.engine.circle import Circle
-from procman.engine.events import Problem
+from procman.engine.events import Problem, TakenBack
 from procman.engine.handover import Record, Records, fingerprint
 from procman.engine.supervised import Supervised
 from procman.host.base import Host, Run
@@ -22,7 +22,7 @@ class Succession:
         self._host = host
         self._records = records
 
-    def take_back(self, circle: Circle) -> tuple[Problem, ...]:
+    def take_back(self, circle: Circle) -> tuple[Problem | TakenBack, ...]:
         """Go on with every run that lives, end those whose app has left the file, start none twice.
 
         A run of which nothing lives has ended while no manager ran: that is an exit like any other.
@@ -30,20 +30,20 @@ class Succession:
         newest, older = newest_runs(self._host.marked(circle.runs.project))
         for found in older:
             circle.reclaimer.end(found.marker, found.members, None, config=None)
-        problems: list[Problem] = []
+        told: list[Problem | TakenBack] = []
         for name, found in newest.items():
             supervised = circle.supervised.get(name)
             if supervised is None:
                 supervised = circle.add(AppConfig(name, Command(("unknown",))))
                 supervised.leaving = True
-            problems += self._adopt(circle, supervised, found, self._records.read(name))
+            told += self._adopt(circle, supervised, found, self._records.read(name))
         for name, supervised in circle.supervised.items():
             record = self._records.read(name)
             if record is None or name in newest:
                 continue
             lost = recorded(name, record, circle.runs.project)
             if lost is not None:
-                problems += self._adopt(circle, supervised, lost, record)
+                told += self._adopt(circle, supervised, lost, record)
                 continue
             generation = max(supervised.app.generation, record.app.generation)
             supervised.app = replace(record.app, generation=generation)
@@ -52,11 +52,11 @@ class Succession:
             (name, each.app.generation) for name, each in circle.supervised.items() if each.run is not None
         }
         self._records.sweep(circle.supervised, runs)
-        return tuple(problems)
+        return tuple(told)
 
     def _adopt(
         self, circle: Circle, supervised: Supervised, found: Found, record: Record | None
-    ) -> list[Problem]:
+    ) -> list[Problem | TakenBack]:
         name, config = found.app, supervised.config
         leader = leader_of(found, record, self._host.is_alive)
         supervised.app = living(found, record, self._host.now(), config.start_timeout)
@@ -65,13 +65,14 @@ class Succession:
         supervised.started_with = record.started_with if record is not None else fingerprint(config)
         supervised.exited = False
         circle.put(name, machine.Adopted(found.generation))
-        problems: list[Problem] = []
+        pids = tuple(member.pid for member in found.members)
+        told: list[Problem | TakenBack] = [TakenBack(name, self._host.wall(), found.generation, pids)]
         try:
             supervised.capture.adopt(found.generation)
         except OSError as error:
             if found.members:
                 text = f"its output can't be read any more, so it is restarted: {error}"
-                problems.append(Problem(name, self._host.wall(), text))
+                told.append(Problem(name, self._host.wall(), text))
                 circle.put(name, machine.Restarted("its pipes were lost with the former manager"))
         circle.attach(supervised)
         if supervised.leaving:
@@ -83,7 +84,7 @@ class Succession:
         if not self._host.adopt(supervised.run, circle.on_exit(supervised, found.generation)):
             supervised.exited = True
             circle.put(name, machine.Exited(found.generation, None, None, self._host.wall()))
-        return problems
+        return told
 
     def forget(self, names: Iterable[str]) -> None:
         """Leave nothing: these apps were ended in good order."""

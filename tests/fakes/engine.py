@@ -85,7 +85,9 @@ class FakeEngine:
         self.now += TICK
         before = self.apps[name]
         self.apps[name] = replace(before, state=state, reason=reason, since=self.now, **changes)
-        self._tell(Transition(name, self._wall(), before.state.value, state.value, reason))
+        after = self.apps[name]
+        states = before.state.value, state.value
+        self._tell(Transition(name, self._wall(), after.generation, *states, reason, after.wanted))
 
     def run(self, name: str) -> None:
         """Make an app run as it should."""
