@@ -502,6 +502,7 @@ def _run(app: App, prepare: bool, moment: Moment, config: AppConfig) -> Step:
         failures=0,
         last_check=None,
         last_outcome=None,
+        diagnosis=None,
         probe_at=None,
         probing=False,
         suspected=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from procman.core.causes import Cause
 from procman.core.config import AppConfig
 from procman.core.machine import (
     App,
@@ -61,6 +62,9 @@ class World:
             newest_birth=newest_birth,
         )
 
+    def held(self) -> Probed:
+        return Probed(self.app.generation, Outcome.HELD, "held: `npm install` is running", Verdict.CLOSED)
+
     def unknown(self) -> Probed:
         return Probed(self.app.generation, Outcome.UNKNOWN, "could not tell", Verdict.UNKNOWN)
 
@@ -82,11 +86,11 @@ class World:
             assert self.app != before, "a deadline that stays due is an endless loop"
         self.now = end
 
-    def die(self, code: int | None = 1, signal: str | None = None) -> None:
+    def die(self, code: int | None = 1, signal: str | None = None, cause: Cause | None = None) -> None:
         """Let the present run's process end by itself."""
         generation = self.app.generation
         self.alive.discard(generation)
-        self.send(Exited(generation, code, signal, self.now))
+        self.send(Exited(generation, code, signal, self.now, cause))
 
     def _perform(self, action: object) -> list[Event]:
         match action:

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from procman.core import machine, policy
+from procman.core.causes import Cause
 from procman.core.config import AppConfig, Backoff, Check, CheckKind, Command, GiveUp, Restart
 from procman.core.machine import (
     ALIVE,
@@ -30,6 +31,7 @@ from procman.core.machine import (
     Gone,
     Moment,
     Probed,
+    Remedied,
     Restarted,
     Start,
     State,
@@ -52,6 +54,7 @@ CONFIG = AppConfig(
     backoff=Backoff(initial=1.0, factor=2.0, max=8.0, jitter=0.2, reset_after=30.0),
     give_up=GiveUp(starts=5, within=120.0),
 )
+HOPELESS = Cause("missing script", "there is no script `dev`", "add it", hopeless=True)
 LIVING = (State.STARTING, State.RUNNING, State.UNHEALTHY)
 
 
@@ -78,6 +81,8 @@ class OneApp(RuleBasedStateMachine):
                 return self.world.down(Verdict.STRANGER)
             case "unknown":
                 return self.world.unknown()
+            case "held":
+                return self.world.held()
         return None
 
     @rule(event=st.sampled_from([Start(), Start(), Start(), Stop(), Restarted(), Stop(force=True)]))
@@ -90,7 +95,7 @@ class OneApp(RuleBasedStateMachine):
         else:
             assert app.state not in (State.STOPPED, State.BACKOFF, State.FAILED, State.COMPLETED)
 
-    @rule(answers=st.sampled_from(["up", "up", "up", "down", "down", "stranger", "unknown"]))
+    @rule(answers=st.sampled_from(["up", "up", "up", "down", "down", "stranger", "unknown", "held"]))
     def the_app_changes(self, answers: str) -> None:
         self.answers = answers
 
@@ -132,6 +137,18 @@ class OneApp(RuleBasedStateMachine):
             delay = (after.deadline or 0) - now
             assert 0.8 <= delay <= 8 * 1.2
 
+    @precondition(lambda self: self.world.app.state in LIVING)
+    @rule(mended=st.booleans())
+    def the_process_dies_of_what_no_restart_can_mend(self, mended: bool) -> None:
+        before = self.world.app
+        self.world.die(127, cause=HOPELESS)
+        self.world.advance(120)
+        after = self.world.app
+        assert (after.state, after.generation) == (State.FAILED, before.generation), "it burns no restart"
+        if mended:
+            self.world.send(Remedied("package.json"))
+            assert self.world.app.generation == before.generation + 1
+
     @precondition(lambda self: self.world.app.state in (State.RUNNING, State.UNHEALTHY))
     @rule()
     def a_check_is_due(self) -> None:
@@ -147,6 +164,9 @@ class OneApp(RuleBasedStateMachine):
             return
         if self.answers in ("up", "unknown"):
             assert (after.state, after.failures) == (State.RUNNING, 0)
+        elif self.answers == "held":
+            assert (after.state, after.failures) == (before.state, 0)
+            assert after.held is not None
         else:
             assert after.failures == before.failures + 1
             assert after.state is State.UNHEALTHY
@@ -159,12 +179,12 @@ class OneApp(RuleBasedStateMachine):
         assert self.world.app.state is State.UNHEALTHY, "a closed port is seen at once"
 
     @precondition(lambda self: self.world.app.state is State.RUNNING)
-    @rule(answers=st.sampled_from(["unknown", "stranger"]))
+    @rule(answers=st.sampled_from(["unknown", "stranger", "held"]))
     def something_is_wrong_that_a_restart_cannot_mend(self, answers: str) -> None:
         self.answers, generation = answers, self.world.app.generation
         self.world.advance(60)
         assert self.world.app.generation == generation
-        assert self.world.app.state is (State.RUNNING if answers == "unknown" else State.UNHEALTHY)
+        assert self.world.app.state is (State.UNHEALTHY if answers == "stranger" else State.RUNNING)
 
     @precondition(lambda self: self.world.app.state in LIVING)
     @rule()
@@ -181,7 +201,7 @@ class OneApp(RuleBasedStateMachine):
         before = self.world.app
         self.world.advance(seconds)
         app = self.world.app
-        if self.answers in ("up", "unknown", "stranger") and before.state is State.RUNNING:
+        if self.answers in ("up", "unknown", "stranger", "held") and before.state is State.RUNNING:
             assert app.generation == before.generation, "restarted without a reason"
         if ending_since is not None and self.world.now - ending_since > CONFIG.stop_timeout + 1:
             assert app.since > ending_since, "a stop that lasts longer than its budget"
@@ -279,6 +299,24 @@ def takes_unknown_for_down(app: App, event: Event, moment: Moment, config: AppCo
     return step(app, event, moment, config)
 
 
+def takes_a_held_check_for_a_failed_one(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
+    if isinstance(event, Probed) and event.outcome is machine.Outcome.HELD:
+        event = replace(event, outcome=machine.Outcome.DOWN)
+    return step(app, event, moment, config)
+
+
+def burns_restarts_for_what_cannot_be_mended(
+    app: App, event: Event, moment: Moment, config: AppConfig
+) -> Step:
+    if isinstance(event, Exited):
+        event = replace(event, cause=None)
+    return step(app, event, moment, config)
+
+
+def forgets_to_come_back_when_it_is_mended(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
+    return (app, ()) if isinstance(event, Remedied) else step(app, event, moment, config)
+
+
 def forgets_the_stop_when_the_process_is_gone(
     app: App, event: Event, moment: Moment, config: AppConfig
 ) -> Step:
@@ -313,6 +351,9 @@ BUGS: list[Callable[[App, Event, Moment, AppConfig], Step]] = [
     never_forces,
     restarts_for_a_stranger,
     takes_unknown_for_down,
+    takes_a_held_check_for_a_failed_one,
+    burns_restarts_for_what_cannot_be_mended,
+    forgets_to_come_back_when_it_is_mended,
     forgets_the_stop_when_the_process_is_gone,
     never_gives_up,
     restarts_at_once_for_ever,

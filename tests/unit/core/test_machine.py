@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from procman.core import machine
+from procman.core.causes import Cause
 from procman.core.config import (
     AppConfig,
     Backoff,
@@ -31,6 +32,7 @@ from procman.core.machine import (
     Outcome,
     Probed,
     Reconfigured,
+    Remedied,
     Restarted,
     Spawned,
     SpawnFailed,
@@ -54,6 +56,14 @@ WEB = AppConfig(
     stop_timeout=10.0,
     backoff=Backoff(jitter=0.0),
 )
+NO_MODULES = Cause(
+    "node_modules missing",
+    "`vite` is not installed",
+    "run `npm ci`",
+    hopeless=True,
+    files=("/web/node_modules",),
+)
+PORT_IN_USE = Cause("port in use", "port 9229 is in use by pid 7 (`node`)")
 WORKER = replace(WEB, name="worker", port=None, check=Check())
 
 
@@ -459,6 +469,122 @@ def test_counts_of_failed_checks_belong_to_one_run() -> None:
 
 
 GENERATION = 3
+
+
+def test_a_held_check_judges_nothing_and_forgets_the_failures_before_it() -> None:
+    world = running()
+    world.check = lambda: world.down()
+    world.advance(11)
+    assert (world.app.state, world.app.failures) == (State.UNHEALTHY, 2)
+    world.check = lambda: world.held()
+    world.advance(600)
+    assert (world.app.state, world.app.failures, world.log) == (State.UNHEALTHY, 0, [])
+    assert world.app.reason == world.app.held == "held: `npm install` is running"
+    world.check = lambda: world.down()
+    world.advance(2.5)
+    assert world.log == [], "the hold is over, and the rule begins anew"
+    assert world.app.held is None
+    world.advance(2)
+    assert [line.split()[1] for line in world.log] == ["SIGTERM", "spawn"]
+
+
+def test_a_running_app_stays_so_while_its_checks_are_held() -> None:
+    world = running()
+    world.check = lambda: world.held()
+    world.advance(60)
+    assert (world.app.state, world.app.held) == (State.RUNNING, "held: `npm install` is running")
+    world.check = lambda: world.up()
+    world.advance(2)
+    assert (world.app.state, world.app.held) == (State.RUNNING, None)
+
+
+def test_a_start_may_take_its_whole_time_after_a_hold() -> None:
+    world = World(WEB)
+    world.check = lambda: world.held()
+    world.send(Start())
+    world.advance(300)
+    assert world.app.state is State.STARTING
+    world.check = lambda: world.down()
+    world.advance(58)
+    assert world.app.state is State.STARTING
+    world.advance(3)
+    assert world.app.restarts == 1
+
+
+def test_what_a_restart_cannot_mend_burns_none_and_says_what_does() -> None:
+    world = running(WORKER)
+    world.die(127, cause=NO_MODULES)
+    assert (world.app.state, world.app.restarts) == (State.FAILED, 0)
+    assert world.app.reason == "exited with code 127: `vite` is not installed; run `npm ci`"
+    assert world.app.wake_at is None
+    world.send(Remedied("/web/node_modules"))
+    world.advance(1)
+    assert (world.app.state, world.app.diagnosis) == (State.RUNNING, None)
+    assert world.app.cause == "restarted: `/web/node_modules` has changed"
+
+
+def test_a_remedy_does_not_start_what_its_user_has_stopped() -> None:
+    world = running(WORKER)
+    world.die(127, cause=NO_MODULES)
+    world.send(Stop())
+    world.send(Remedied("/web/node_modules"))
+    assert world.app.state is State.STOPPED
+
+
+def test_a_remedy_starts_nothing_that_failed_for_another_reason() -> None:
+    world = running(replace(WORKER, give_up=GiveUp(starts=1)))
+    world.die(3)
+    assert world.app.state is State.FAILED
+    world.send(Remedied("/web/node_modules"))
+    assert world.app.state is State.FAILED
+
+
+def test_a_cause_that_may_pass_is_told_and_restarted_as_any_other() -> None:
+    world = running(WORKER)
+    world.die(1, cause=PORT_IN_USE)
+    assert world.app.restarts == 1
+    assert world.app.cause == ("restarted at once: exited with code 1: port 9229 is in use by pid 7 (`node`)")
+    world.die(3)
+    assert world.app.reason == "exited with code 3", "the cause of one run is not that of the next"
+
+
+def test_a_watcher_that_sits_on_what_no_restart_can_mend_is_left_to_wait_for_the_edit() -> None:
+    world = running()
+    world.check = lambda: replace(world.down(), cause=NO_MODULES)
+    world.advance(100)
+    assert (world.app.state, world.log) == (State.UNHEALTHY, [])
+    assert world.app.reason == (
+        "nothing listens: `vite` is not installed; run `npm ci`; not restarted: a restart can't mend that"
+    )
+    world.send(Remedied("/web/node_modules"))
+    assert [line.split()[1] for line in world.log] == ["SIGTERM", "spawn"]
+
+
+@pytest.mark.parametrize(
+    ("restart", "state"),
+    [
+        (Restart.ALWAYS, State.FAILED),
+        (Restart.ON_FAILURE, State.FAILED),
+        (Restart.NEVER, State.COMPLETED),
+    ],
+)
+def test_an_app_that_is_never_restarted_completes_whatever_the_cause(restart: Restart, state: State) -> None:
+    world = running(replace(WORKER, restart=restart))
+    world.die(127, cause=NO_MODULES)
+    assert world.app.state is state
+    assert "run `npm ci`" in world.app.reason
+
+
+def test_an_app_that_waits_for_an_install_says_so() -> None:
+    world = World(WEB)
+    world.blocked = Held("held: `npm install` is running in web", recheck=True, paused=True)
+    world.send(Start())
+    assert (world.app.state, world.app.held) == (State.WAITING, "held: `npm install` is running in web")
+    world.blocked = None
+    world.advance(3)
+    assert (world.app.state, world.app.held) == (State.RUNNING, None)
+
+
 EVERY_EVENT = [
     Start(),
     Stop(),
@@ -475,12 +601,15 @@ EVERY_EVENT = [
     Probed(GENERATION, Outcome.UP, "answers"),
     Probed(GENERATION, Outcome.DOWN, "refused"),
     Probed(GENERATION, Outcome.UNKNOWN, "can't tell"),
+    Probed(GENERATION, Outcome.HELD, "held: `npm install` is running"),
     Suspected(GENERATION),
     Exited(GENERATION, 0, None, 0.0),
     Exited(GENERATION, None, "SIGKILL", 0.0),
+    Exited(GENERATION, 127, None, 0.0, NO_MODULES),
     Gone(GENERATION),
     Due(),
     Reconfigured(),
+    Remedied("/web/node_modules"),
     Adopted(GENERATION),
 ]
 
