@@ -2,6 +2,7 @@
 #
 #     make test PYTHON=python3.12    another interpreter: .venv is made anew with it, and stays so
 #     make test ARGS='-k layering'   arguments for pytest
+#     make test WORKERS=0            one test after the other, in one process
 
 PYTHON ?=
 ARGS ?=
@@ -9,6 +10,8 @@ ARGS ?=
 # Tried in this order where PYTHON is empty and there is no .venv yet.
 PYTHONS := python3.13 python3.12 python3.11 python3
 VENV_PYTHON := .venv/bin/python
+# Most tests wait for processes most of the time, so three at once are not too many for two processors.
+WORKERS ?= 3
 # A hang costs one test and 120 s, not the whole run.
 RUN_PYTEST := $(VENV_PYTHON) -m pytest --timeout=120
 
@@ -38,7 +41,7 @@ up: .venv/installed ## install procman into .venv and run the example; Ctrl-C st
 	@.venv/bin/procman --file portwatch.toml up
 
 test: .venv/installed-dev ## run the tests; ARGS go to pytest
-	@$(RUN_PYTEST) $(ARGS)
+	@$(RUN_PYTEST) --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
 
 check: .venv/installed-dev ## formatting, lint, types on every platform, layers
 	$(VENV_PYTHON) -m ruff format --check $(PYTHON_SOURCES)

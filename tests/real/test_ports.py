@@ -122,7 +122,11 @@ def test_the_app_gets_its_port_in_its_words_and_its_environment(project: Project
     port = project.port()
     project.up(
         table(
-            "web", "['sh', '-c', 'echo {name} {port} $PORT; sleep 600']", port=port, check='{ log = "web" }'
+            "web",
+            "['sh', '-c', 'echo {name} {port} $PORT; sleep 600']",
+            port=port,
+            check='{ log = "web" }',
+            check_interval='"1h"',  # it never listens
         )
     )
     assert project.lines("web") == [f"web {port} {port}"]

@@ -79,8 +79,9 @@ def test_a_terminal_that_is_closed_ends_what_was_started_in_it(
     project.write(table("web", command("stay")))
     child = up(project, terminal)
     child.expect("web +│ ready")
-    child.close(force=False)
+    child.ptyproc.fileobj.close()  # not child.close(), which gives it 0.2 s to end
     project.until(lambda: not project.processes(), "the end of all")
+    child.ptyproc.wait()
 
 
 def test_ctrl_c_leaves_what_another_command_has_started(
