@@ -51,7 +51,9 @@ def _end_what_is_left(project: Project) -> None:
     try:
         Conversation(project.home, Request("ping")).close()
     except NotRunning:
-        if not leaves_anything(project.home):
+        from procman.control.local import anything_lives
+
+        if not leaves_anything(project.home) and not anything_lives(project.home):
             raise
         try:
             ensure_manager(project.file, project.home, then="down")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from procman.core.identity import Identity, Member
 from procman.core.machine import ALIVE, App, State
 from procman.engine.handover import Record
+from procman.host.base import Run
 
 NOBODY = Identity(0, 0, "")  # no process of any boot: the leader of a run of which nothing is known
 
@@ -22,11 +23,14 @@ class Found:
     members: tuple[Member, ...]
 
 
-def newest_runs(marked: Mapping[str, tuple[Member, ...]]) -> tuple[dict[str, Found], list[Found]]:
+def newest_runs(
+    marked: Mapping[str, tuple[Member, ...]], renamed: Mapping[str, tuple[str, int]]
+) -> tuple[dict[str, Found], list[Found]]:
     """Return the newest living run of each app, and the older ones that should be long gone.
 
     Args:
         marked: the living processes of this project by their marker, `project:app:generation`.
+        renamed: the app and the generation of each marker that says another, by the records.
     """
     newest: dict[str, Found] = {}
     older: list[Found] = []
@@ -35,26 +39,26 @@ def newest_runs(marked: Mapping[str, tuple[Member, ...]]) -> tuple[dict[str, Fou
         name, _, number = rest.rpartition(":")
         if not name or not number.isdecimal():
             continue  # not ours: nothing but the manager writes this variable
-        found = Found(name, int(number), marker, members)
-        known = newest.get(name)
+        found = Found(*renamed.get(marker, (name, int(number))), marker, members)
+        known = newest.get(found.app)
         if known is None or known.generation < found.generation:
-            newest[name] = found
+            newest[found.app] = found
             found = known or found
-        if found is not newest[name]:
+        if found is not newest[found.app]:
             older.append(found)
     return newest, older
 
 
-def leader_of(found: Found, record: Record | None, is_alive: Callable[[Identity], bool]) -> Identity:
+def leader_of(found: Found, record: Record | None, is_stranger: Callable[[Run], bool]) -> Identity:
     """Return the first process of a run; a record is believed only where it can harm nobody.
 
     A recorded leader that carries the marker is one; a dead one too, for then its end is what has to be told.
-    One that lives without the marker is somebody else. Instead of it stands the oldest process of the run
-    whose parent is not of the run, or nobody.
+    One that lives without the marker is somebody else. (One that we may not ask for it is believed.) Instead
+    of it stands the oldest process of the run whose parent is not of the run, or nobody.
     """
     if record is not None and record.leader is not None and record.app.generation == found.generation:
         marked = any(member.identity == record.leader for member in found.members)
-        if marked or not is_alive(record.leader):
+        if marked or not is_stranger(Run(record.leader, found.marker)):
             return record.leader
     pids = {member.pid for member in found.members}
     tops = [member for member in found.members if member.parent not in pids]
@@ -87,4 +91,5 @@ def recorded(name: str, record: Record, project: str) -> Found | None:
     """Return the run that was under way by the record although nothing of it lives, or None if none was."""
     if record.app.state not in ALIVE:
         return None
-    return Found(name, record.app.generation, f"{project}{name}:{record.app.generation}", ())
+    marker = record.marker or f"{project}{name}:{record.app.generation}"
+    return Found(name, record.app.generation, marker, ())

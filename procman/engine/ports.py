@@ -100,7 +100,7 @@ def orphans(
         name, _, number = marker.partition(":")[2].rpartition(":")
         if marker in known or not name or not number.isdecimal():
             continue
-        run = Run(leader_of(Found(name, int(number), marker, members), None, host.is_alive), marker)
+        run = Run(leader_of(Found(name, int(number), marker, members), None, host.is_stranger), marker)
         found.append((name, run, host.tree(run)))
     return tuple(found)
 

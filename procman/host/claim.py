@@ -11,8 +11,30 @@ LOCK = "lock"
 class Claim:
     """The right to be the manager; the kernel takes it back when the process ends, however it ends."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, home: str, descriptor: int) -> None:
+        self._home = home
         self._descriptor: int | None = descriptor
+
+    def is_in_place(self) -> bool:
+        """Return whether the lock is still what others find in the state folder: 15 us.
+
+        It is not once somebody has deleted the folder. The lock holds, and keeps nobody out any more.
+        """
+        path = os.path.join(self._home, LOCK)
+        return self._descriptor is not None and _is(path, self._descriptor)
+
+    def renew(self) -> bool:
+        """Claim the lock that is in the state folder now, or make one; False while somebody else holds it.
+
+        Raises:
+            OSError: the folder can't be used.
+        """
+        fresh = claim(self._home)
+        if fresh is None:
+            return False
+        self.release()
+        self._descriptor, fresh._descriptor = fresh._descriptor, None
+        return True
 
     def pass_on(self) -> int:
         """Return the descriptor of the lock, which a program that replaces this one will hold on to."""
@@ -41,7 +63,7 @@ def claim(home: str) -> Claim | None:
             if _is(path, descriptor):
                 os.truncate(descriptor, 0)
                 os.write(descriptor, f"{os.getpid()}\n".encode())  # for people only: nothing reads it
-                return Claim(descriptor)
+                return Claim(home, descriptor)
         except BlockingIOError:
             os.close(descriptor)
             return None
@@ -75,5 +97,5 @@ def _is(path: str, descriptor: int) -> bool:
     """Return whether the locked file is still the one that others would open."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False

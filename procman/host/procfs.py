@@ -6,13 +6,17 @@ and a tree of node processes is some 60 files.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 EXITING = 0x4  # PF_EXITING of linux/sched.h: its memory is gone, its descriptors go next
 COMMAND_SHOWN = 80  # characters of a command line in a message
+COMMAND_READ = 1024  # bytes of one, where its first words are enough
 
 
 class Stat(NamedTuple):
@@ -26,11 +30,18 @@ class Stat(NamedTuple):
     flags: int
     threads: int
     started: int  # ticks since boot
+    cpu: int  # ticks, user and system
+    pages: int  # in memory
 
     @property
     def is_alive(self) -> bool:
         """Whether any thread of it still runs: a process whose main thread has ended shows `Z` too."""
         return self.state not in "ZX" or self.threads > 1
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether `/proc` does not show it: see `hidden`."""
+        return self.started < 0
 
 
 def read(path: str) -> bytes:
@@ -60,7 +71,7 @@ def stat(pid: int) -> Stat | None:
     opening, closing = line.find(b"("), line.rfind(b")")  # the name may hold both
     if closing < 0:
         return None
-    fields = line[closing + 2 :].split(None, 20)
+    fields = line[closing + 2 :].split(None, 22)
     return Stat(
         pid=pid,
         name=os.fsdecode(line[opening + 1 : closing]),
@@ -70,7 +81,46 @@ def stat(pid: int) -> Stat | None:
         flags=int(fields[6]),
         threads=int(fields[17]),
         started=int(fields[19]),
+        cpu=int(fields[11]) + int(fields[12]),
+        pages=int(fields[21]),
     )
+
+
+def hidden(pid: int, parent: int) -> Stat | None:
+    """Return what can be told of a process that `/proc` does not show, or None if there is none.
+
+    Mounted with `hidepid`, as on a hardened server or by systemd's `ProtectProc=`, it shows an ordinary user
+    nothing of those that this user may not trace: another user's, sudo's, and its own that can't be dumped,
+    as a node with a file capability that lets it bind port 80. Only its parent still lists it
+    (fs/proc/base.c, has_pid_permissions).
+
+    Args:
+        pid: who is not shown.
+        parent: who lists it as a child. It stands for the start time, which can't be read: the number is this
+            process's for as long as that parent lists it, and for no longer.
+    """
+    if sys.platform != "linux":
+        return None  # nor is there a pidfd
+    try:
+        session, pidfd = os.getsid(pid), os.pidfd_open(pid)
+    except OSError:
+        return None
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    state = "Z" if poll.poll(0) else "?"
+    os.close(pidfd)
+    return Stat(pid, "[hidden]", state, parent, session, flags=0, threads=1, started=-parent, cpu=0, pages=0)
+
+
+def is_hidden(pid: int) -> bool:
+    """Return whether there is such a process and `/proc` does not show it."""
+    if os.path.exists(f"/proc/{pid}/task"):
+        return False
+    try:
+        os.getsid(pid)
+    except OSError:
+        return False
+    return True
 
 
 def pids() -> Iterator[int]:
@@ -109,26 +159,73 @@ def variable(pid: int, name: str) -> str | None:
         None where it is not set, and also where the environment can't be read or reads empty: it does as soon
         as the process is exiting, some ms before it is a zombie.
     """
-    try:
-        environment = read(f"/proc/{pid}/environ")
-    except OSError:
-        return None
     wanted = os.fsencode(name) + b"="
-    for entry in environment.split(b"\0"):
+    for entry in _environment(pid).split(b"\0"):
         if entry.startswith(wanted):
             return os.fsdecode(entry[len(wanted) :])
     return None
 
 
+def _environment(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return read(f"/proc/{pid}/environ")
+    for thread in _threads_left(pid):
+        with contextlib.suppress(OSError):
+            return read(f"{thread}/environ")
+    return b""
+
+
+def withholds_environment(pid: int) -> bool:
+    """Return whether the process has an environment that is not ours to read."""
+    try:
+        read(f"/proc/{pid}/environ")
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return False
+
+
 def sockets(pid: int) -> list[int]:
-    """Return the inodes of the sockets that the process holds.
+    """Return the inodes of the sockets that the process holds, whichever of its threads is asked for them.
+
+    Where its main thread has ended by pthread_exit(3) and another one serves, `/proc/PID/fd` is empty and
+    root's, as of a zombie. All threads share one table of descriptors, so each that lives shows all of them.
 
     Raises:
-        PermissionError: another user's. Of an exiting process, too, unless we are root: `/proc/PID/fd`
-            becomes root's when the memory is gone (fs/proc/base.c, task_dump_owner).
+        PermissionError: another user's, or of one that can't be dumped. Root may list them and yet not follow
+            them, where it lacks CAP_SYS_PTRACE, as in a container. Of an exiting process, too, unless we are
+            root: `/proc/PID/fd` becomes root's when the memory is gone (fs/proc/base.c, task_dump_owner).
     """
+    try:
+        found = _sockets_in(f"/proc/{pid}/fd")
+    except PermissionError:
+        others = _threads_left(pid)
+        if not others:
+            raise
+    else:
+        others = [] if found else _threads_left(pid)
+    for thread in others:
+        if found := _sockets_in(f"{thread}/fd"):
+            break
+    return found
+
+
+def _threads_left(pid: int) -> list[str]:
+    """Return the folders of the threads that go on, if the main one of the process has ended; else none.
+
+    Under its pid such a process shows what a zombie does, under each of its threads what it has.
+    """
+    found = stat(pid)
+    if found is None or found.state != "Z" or not found.is_alive:
+        return []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    return [f"/proc/{pid}/task/{thread}" for thread in threads if thread != str(pid)]
+
+
+def _sockets_in(folder: str) -> list[int]:
     found: list[int] = []
-    folder = f"/proc/{pid}/fd"
     try:
         names = os.listdir(folder)
     except PermissionError:
@@ -138,6 +235,8 @@ def sockets(pid: int) -> list[int]:
     for name in names:
         try:
             target = os.readlink(f"{folder}/{name}")
+        except PermissionError:
+            raise
         except OSError:
             continue  # closed meanwhile
         if target.startswith("socket:["):
@@ -153,6 +252,42 @@ def command_line(pid: int, name: str) -> str:
         raw = b""
     text = " ".join(os.fsdecode(raw.replace(b"\0", b" ")).split()) or f"[{name}]"
     return text if len(text) <= COMMAND_SHOWN else text[: COMMAND_SHOWN - 1] + "…"
+
+
+def arguments(pid: int) -> tuple[str, ...]:
+    """Return the words of the process's command line; none where it has wiped them, or they can't be read."""
+    try:
+        return words(read(f"/proc/{pid}/cmdline"))
+    except OSError:
+        return ()
+
+
+def command(pid: int) -> bytes:
+    """Return the beginning of the process's command line, or nothing: in half of the time of `read`."""
+    try:
+        descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, COMMAND_READ)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def words(command: bytes) -> tuple[str, ...]:
+    """Return the words of a command line."""
+    return tuple(os.fsdecode(word) for word in command.split(b"\0") if word)
+
+
+def tracer(pid: int) -> int:
+    """Return the pid of who traces the process by ptrace(2), or 0: nobody, or nobody who can be seen."""
+    try:
+        status = read(f"/proc/{pid}/status")
+    except OSError:
+        return 0
+    return int(status.partition(b"\nTracerPid:")[2].split(None, 1)[0])
 
 
 def folder(pid: int) -> str | None:

@@ -3,10 +3,12 @@
 The manager is a child subreaper: a process whose parent dies becomes the manager's own child instead of
 init's. So the living processes of a run are its leader, those of the manager's other children that the run
 can claim, and all descendants of both; and when the leader is dead and no such child is left, the run is
-proven gone, by one file read (tests/contract/test_tree.py has the hostile ones).
+proven gone, by one file read (tests/faults/test_trees.py has the hostile ones).
 
 A run that an earlier manager started has its orphans elsewhere: with whoever inherited the leader, which is
 the leader's parent now. That list is not ours, so there an empty answer is proven by all of `/proc`.
+
+Where `/proc` hides a process from us, its parent's list still has it: it is a member like any other.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ class _Record:
 
     inheritor: int | None  # pid of the process whose children its orphans become; None: never seen alive
     seen: frozenset[tuple[int, int]] = frozenset()  # (pid, started) of the last look
-    has_session: bool = False  # at the last look somebody was alive, so the session id was not given away
+    has_session: bool = False  # at the last look somebody was in it, so its number was not given away
 
 
 class Trees:
@@ -40,7 +42,7 @@ class Trees:
         self._session = os.getsid(0)
         self._boot = procfs.boot_id()
         self._lists_children = procfs.lists_children()
-        self._known: dict[int, bool] = {}  # children we started and did not reap yet → whether a check's
+        self._known: dict[int, Identity | None] = {}  # children we started and did not reap; None: a check's
         self._records: dict[Run, _Record] = {}
         self._listed: list[Stat] | None = None  # our orphans, while several runs are looked at
         self._markers: dict[tuple[int, int], str] = {}
@@ -53,19 +55,44 @@ class Trees:
         """Return the process if it still is the same one and alive."""
         if identity.boot != self._boot:
             return None
+        is_ours = self._known.get(identity.pid) == identity  # not reaped, so the number is its own
         stat = procfs.stat(identity.pid)
-        if stat is None or stat.started != identity.started or not stat.is_alive:
+        if stat is None:
+            stat = procfs.hidden(identity.pid, self._pid) if is_ours else self._find_hidden(identity)
+        elif stat.started != identity.started and not is_ours:
             return None
+        return stat if stat is not None and stat.is_alive else None
+
+    def _find_hidden(self, identity: Identity) -> Stat | None:
+        """Return a hidden process if the parent that it was seen below still lists it."""
+        parent = -identity.started
+        is_listed = parent > 0 and identity.pid in procfs.children(parent)
+        return procfs.hidden(identity.pid, parent) if is_listed else None
+
+    def is_child(self, identity: Identity) -> bool:
+        """Return whether the process is our own child, dead or alive: it stays so over an upgrade.
+
+        A child keeps its number until we reap it, so of one that is hidden, or was, the number is enough.
+        """
+        stat = self._stat(identity.pid, self._pid) if identity.pid in self._children(self._pid) else None
+        if stat is None or identity.boot != self._boot:
+            return False
+        return stat.is_hidden or identity.started in (stat.started, -self._pid)
+
+    def child(self, pid: int) -> Stat:
+        """Return our child that was not reaped, so that it is in `/proc` or hidden, dead or alive."""
+        stat = self._stat(pid, self._pid)
+        assert stat is not None, "a child that was not reaped is there"
         return stat
 
     def started(self, run: Run) -> None:
         """Know the run's leader as a child that was started here, and is nobody's orphan."""
-        self._known[run.leader.pid] = False
+        self._known[run.leader.pid] = run.leader
         self._remember(run, _Record(self._pid, has_session=True))
 
     def started_check(self, pid: int) -> None:
         """Know `pid` as a child that was started here, and belongs to no run though it has a run's marker."""
-        self._known[pid] = True
+        self._known[pid] = None
 
     def reaped(self, pid: int) -> None:
         """Forget `pid`: its number is free."""
@@ -78,7 +105,7 @@ class Trees:
         ours was made by someone else in this process, who waits for it.
         """
         strange = (pid for pid in self._children(self._pid) if pid not in self._known)
-        found = (stat for pid in strange if (stat := procfs.stat(pid)) is not None)
+        found = (stat for pid in strange if (stat := self._stat(pid, self._pid)) is not None)
         return [stat for stat in found if stat.parent == self._pid and stat.session != self._session]
 
     def look(self, run: Run) -> list[Stat]:
@@ -91,12 +118,14 @@ class Trees:
         if leader is not None:
             record.inheritor, record.has_session = leader.parent, True
             self._walk(leader, self._children, found)
+        elif self._is_given_away(run.leader):
+            record.has_session = False
         if record.inheritor is not None:
             self._look_among_fostered(run, record, record.inheritor, found)
         if record.inheritor is None or (not found and record.inheritor != self._pid):
             self._scan(run, record, found)
-        record.seen = frozenset((stat.pid, stat.started) for stat in found.values())
-        record.has_session = bool(found)
+        record.seen = frozenset(map(_trace, found.values()))
+        record.has_session = any(stat.session == run.leader.pid for stat in found.values())
         return list(found.values())
 
     def look_at_all(self, runs: Iterable[Run]) -> list[list[Stat]]:
@@ -152,13 +181,13 @@ class Trees:
             if self._listed is not None:
                 return self._listed
             return [stat for stat in self.orphans() if stat.is_alive]
-        found = (procfs.stat(pid) for pid in self._children(inheritor))
+        found = (self._stat(pid, inheritor) for pid in self._children(inheritor))
         return [stat for stat in found if stat is not None and stat.is_alive]
 
     def _claims(self, run: Run, record: _Record, stat: Stat) -> bool:
         if stat.pid == self._pid:  # a manager that was started from inside its own app has that run's marker
             return False
-        if (stat.pid, stat.started) in record.seen:
+        if _trace(stat) in record.seen:
             return True
         if record.has_session and stat.session == run.leader.pid:
             return True
@@ -182,7 +211,7 @@ class Trees:
         while pending:
             parent = pending.pop()
             for pid in children(parent):
-                stat = None if pid in found or pid == self._pid else procfs.stat(pid)
+                stat = None if pid in found or pid == self._pid else self._stat(pid, parent)
                 if stat is None or not stat.is_alive:
                     continue
                 if stat.parent != parent and stat.parent not in found and stat.parent != self._pid:
@@ -200,13 +229,31 @@ class Trees:
             if stat.pid in found or not stat.is_alive or self._is_check(stat):
                 continue
             if self._claims(run, record, stat):
-                self._walk(stat, lambda pid: below.get(pid, ()), found)
+                self._walk(stat, lambda pid: (*below.get(pid, ()), *self._listed_children(pid)), found)
 
     def _is_check(self, stat: Stat) -> bool:
-        return self._known.get(stat.session, False)
+        return stat.session in self._known and self._known[stat.session] is None
+
+    def _is_given_away(self, leader: Identity) -> bool:
+        """Return whether the number of a dead leader is another process's by now, and with it its session."""
+        stat = procfs.stat(leader.pid)
+        return stat is not None and stat.started != leader.started
+
+    def _stat(self, pid: int, parent: int) -> Stat | None:
+        """Return what there is to know about a process that its parent lists, dead or alive."""
+        return procfs.stat(pid) or procfs.hidden(pid, parent)
 
     def _children(self, pid: int) -> list[int]:
-        if self._lists_children:
-            return procfs.children(pid)
+        listed = self._listed_children(pid)
+        if listed or (self._lists_children and not procfs.is_hidden(pid)):
+            return listed
         seen = (procfs.stat(each) for each in procfs.pids())
         return [stat.pid for stat in seen if stat is not None and stat.parent == pid]
+
+    def _listed_children(self, pid: int) -> list[int]:
+        return procfs.children(pid) if self._lists_children else []
+
+
+def _trace(stat: Stat) -> tuple[int, int]:
+    """Return what a process is known by from look to look: a hidden one by its number, as parents change."""
+    return stat.pid, max(-1, stat.started)

@@ -26,6 +26,9 @@ from procman.host.linux import become_subreaper
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Machine
 from tests.fakes.programs import Program
+from tests.real.npm import npm_environment
+
+__all__ = ["npm_environment"]
 
 PATIENCE_S = 10.0
 ACTOR = Path(__file__).with_name("actor.py")

@@ -166,7 +166,7 @@ def test_the_next_manager_finds_the_daemon_of_a_dead_one(stage: Stage, project: 
         assert foster.stdout is not None
         manager, *leader = json.loads(foster.stdout.readline())
         run = Run(Identity(*leader), f"{project}web:1")
-        stage.until(lambda: not stage.host.is_alive(run.leader))
+        stage.until(lambda: stage.host.find(run.leader) is None)
         os.kill(manager, signal.SIGKILL)
         daemon = daemon_of(stage, run)
         assert {marker: pids(found) for marker, found in stage.host.marked(project).items()} == {

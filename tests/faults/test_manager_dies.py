@@ -7,9 +7,11 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,11 +120,14 @@ def test_a_daemon_whose_leader_ended_meanwhile_is_not_doubled(project: Project) 
     assert len([words for words in project.processes().values() if " daemon" in words]) == len(app["pids"])
 
 
-def test_down_without_a_manager_ends_what_is_left(project: Project) -> None:
+@pytest.mark.parametrize("records", ["kept", "lost"])
+def test_down_without_a_manager_ends_what_is_left(project: Project, records: str) -> None:
     port = project.port()
     project.up(table("web", command("daemon", stays=1), port=port), table("worker", command("stay")))
     pids = [pid for app in project.apps().values() for pid in app["pids"]]
     kill_manager(project)
+    if records == "lost":
+        shutil.rmtree(project.home / "run")
     done = project.do("down")
     assert not [pid for pid in pids if is_alive(pid)], done.text
     assert not is_open(port)
@@ -142,27 +147,41 @@ def test_an_up_in_the_middle_of_a_stop_goes_on_with_it(project: Project) -> None
     assert not is_alive(old)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [b"", b"{", b"[]", b"\xff\x00garbage", b'{"version": 999, "boot": "x"}', b'{"version": 1}'],
-    ids=["empty", "truncated", "another type", "binary", "newer", "incomplete"],
-)
-def test_a_damaged_record_hides_no_app_and_starts_none_twice(project: Project, damage: bytes) -> None:
+def changed(record: bytes, **values: object) -> bytes:
+    """Return a record with other values."""
+    document = json.loads(record)
+    assert values.keys() <= document.keys()
+    return json.dumps({**document, **values}).encode()
+
+
+Damage = Callable[[bytes], bytes]
+DAMAGES: dict[str, Damage] = {
+    "empty": lambda _: b"",
+    "truncated": lambda record: record[: len(record.rstrip()) // 2],
+    "of another type": lambda _: b"[]",
+    "binary": lambda _: b"\xff\x00garbage",
+    "incomplete": lambda _: b'{"version": 1}',
+    "of a newer version": lambda record: changed(record, version=999),
+    "of another boot": lambda record: changed(record, boot="another boot"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_record_hides_no_app_and_starts_none_twice(project: Project, damage: Damage) -> None:
     port = project.port()
     project.up(table("web", command("parent"), port=port))
     before = project.app("web")["pids"]
     kill_manager(project)
-    records = list((project.home / "run").glob("*.json"))
-    assert records
-    for record in records:
-        record.write_bytes(damage)
+    (record,) = (project.home / "run").glob("*.json")
+    record.write_bytes(damage(record.read_bytes()))
     project.do("up")
     app = project.until_app("web", state="running", verdict="own")
     assert app["pids"] == before
 
 
 @pytest.mark.parametrize("app", ["has ended", "lives"])
-def test_a_record_that_names_a_stranger_does_it_no_harm(project: Project, app: str) -> None:
+@pytest.mark.parametrize("record", ["recycled", "forged", "of another boot"])
+def test_a_record_that_names_a_stranger_does_it_no_harm(project: Project, record: str, app: str) -> None:
     project.up(table("web", command("stay")))
     old = project.app("web")["pid"]
     kill_manager(project)
@@ -171,12 +190,12 @@ def test_a_record_that_names_a_stranger_does_it_no_harm(project: Project, app: s
         project.until(lambda: not is_alive(old), "its end")
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
         # Even with the right start time: what is not marked as the app's own is not the app's to end.
-        started = Path(f"/proc/{stranger.pid}/stat").read_text().rpartition(")")[2].split()[19]
-        (record,) = (project.home / "run").glob("*.json")
-        text = record.read_text()
-        forged = re.sub(rf"\[{old}, \d+\]", f"[{stranger.pid}, {started}]", text)
-        assert forged != text
-        record.write_text(forged)
+        its_own = int(Path(f"/proc/{stranger.pid}/stat").read_text().rpartition(")")[2].split()[19])
+        (path,) = (project.home / "run").glob("*.json")
+        kept = json.loads(path.read_bytes())
+        leader = [stranger.pid, kept["leader"][1] if record == "recycled" else its_own]
+        boot = "another boot" if record == "of another boot" else kept["boot"]
+        path.write_bytes(changed(path.read_bytes(), leader=leader, boot=boot))
         project.run("up")
         shown = project.app("web")["pids"]
         down = project.run("down")
@@ -282,7 +301,7 @@ def assert_complete(project: Project) -> None:
 
     Where an app ends while no manager runs, what it printed last and nobody has read is gone with its pipe.
     """
-    lines = project.lines("logger")
+    lines = project.lines("logger", patience=PATIENCE + KILLS)  # some 10,000 lines a kill
     assert lines[-1] == f"printed {len(lines) - 1} lines"
     assert lines[:-1] == [f"line {number} of its output" for number in range(len(lines) - 1)]
     assert len(lines) > KILLS * 1000, "it printed all the while"

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.real.npm import install, npm, npm_environment
 from tests.real.project import Project, run_project
+
+__all__ = ["install", "npm", "npm_environment"]
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ class Project:
         self.folder = folder
         self.file = folder / "portwatch.toml"
         self.home = folder / ".procman"
+        self.procman = PROCMAN  # how it is run here
         self._reserved: list[socket.socket] = []
         home, temporary = folder / "home", folder / "tmp"
         for each in (folder, home, temporary):
@@ -129,7 +130,7 @@ class Project:
     ) -> subprocess.Popen[str]:
         """Start a command of procman."""
         return subprocess.Popen(
-            [*PROCMAN, *words],
+            [*self.procman, *words],
             cwd=cwd or self.folder,
             env={**self.environment, **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -189,9 +190,10 @@ class Project:
         except AssertionError:
             raise AssertionError(f"`{name}` did not become {wanted}; it is {last}") from None
 
-    def lines(self, name: str, *words: str) -> list[str]:
+    def lines(self, name: str, *words: str, patience: float = PATIENCE) -> list[str]:
         """Return what an app has printed, as `procman logs` shows it."""
-        return self.do("logs", name, "--no-prefix", "-n", "100000000", *words).out.splitlines()
+        asked = ("logs", name, "--no-prefix", "-n", "100000000", *words)
+        return self.do(*asked, patience=patience).out.splitlines()
 
     def manager_log(self) -> str:
         """Return the manager's own log."""

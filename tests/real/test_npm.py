@@ -1,110 +1,30 @@
-"""Real npm apps: Vite, Express, nodemon and `node --watch`, and the repository's own example."""
+"""Real npm apps: Vite, and the repository's own example."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
-import subprocess
-import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.real.project import APP, REPOSITORY, Project, http, is_alive, is_open, table
+from tests.real.npm import EXAMPLES, HEAD, Install, get
+from tests.real.project import APP, REPOSITORY, Project, is_alive, is_open, table
 from tests.real.test_ports import stranger
 
-pytestmark = [pytest.mark.npm, pytest.mark.slow]
+pytestmark = [pytest.mark.npm, pytest.mark.slow, pytest.mark.usefixtures("npm")]
 
-PACKAGES = ("express@5", "nodemon@3", "vite@8", "@vitejs/plugin-react@6", "react@19", "react-dom@19")
-EXAMPLES = REPOSITORY / "examples"
-# How this machine reaches its registry; a project of the tests has a home of its own.
-REACH = ("npm_config_", "node_", "ssl_", "http_proxy", "https_proxy", "no_proxy")
-
-# Checks come often, but what counts as down is what users have: 3 failures over 3 seconds.
-HEAD = """
-[defaults]
-check_interval = "200ms"
-backoff = { initial = "50ms", max = "100ms" }
-"""
-
-SERVER = """
-const express = require('express')
-const app = express()
-app.get('/', (request, response) => response.send('VERSION'))
-app.listen(process.env.PORT, 'localhost')
-"""
-
-
-def give_up(why: str) -> None:
-    """Skip, or fail where npm is a part of the deal."""
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
-
-
-@pytest.fixture(scope="session")
-def npm_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return the variables with which npm works from any home, with one cache for all tests."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        give_up("`node` and `npm` are not on the path")
-    kept = {name: value for name, value in os.environ.items() if name.lower().startswith(REACH)}
-    return {
-        "npm_config_userconfig": str(Path.home() / ".npmrc"),
-        **kept,
-        "npm_config_cache": str(tmp_path_factory.mktemp("npm-cache")),
-        "npm_config_update_notifier": "false",
-        "npm_config_audit": "false",
-        "npm_config_fund": "false",
-    }
-
-
-@pytest.fixture(scope="session")
-def modules(tmp_path_factory: pytest.TempPathFactory, npm_environment: Mapping[str, str]) -> Path:
-    """Return a `node_modules` with everything that the apps of these tests need."""
-    folder = tmp_path_factory.mktemp("npm")
-    install = subprocess.run(
-        ["npm", "install", *PACKAGES],
-        cwd=folder,
-        env={**os.environ, **npm_environment},
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    if install.returncode:
-        give_up(f"npm can't install from its registry: {install.stderr.strip()[-300:]}")
-    return folder / "node_modules"
+EXAMPLE = REPOSITORY / "examples"
 
 
 @pytest.fixture
-def project(project: Project, npm_environment: Mapping[str, str]) -> Project:
-    """Return the project of the test, in which npm works."""
-    project.environment |= npm_environment
-    return project
-
-
-@pytest.fixture
-def vite(project: Project, modules: Path) -> Path:
+def vite(project: Project, install: Install) -> Path:
     """Return a folder of the project with the example's page in it, and its modules."""
     folder = project.path("web")
-    shutil.copytree(EXAMPLES / "web", folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
-    (folder / "node_modules").symlink_to(modules)
+    shutil.copytree(EXAMPLE / "web", folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    (folder / "node_modules").symlink_to(install(EXAMPLES))
     return folder
-
-
-def get(port: int, path: str = "/") -> str:
-    """Return what a server answers on either loopback address, or nothing."""
-    for host in ("127.0.0.1", "[::1]"):
-        with (
-            contextlib.suppress(OSError),
-            urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=5) as answer,
-        ):
-            text: str = answer.read().decode()
-            return text
-    return ""
 
 
 def name_of(pid: int) -> str:
@@ -133,6 +53,33 @@ def test_whichever_process_of_a_vite_app_is_killed_one_new_tree_takes_its_place(
         assert "<div id=" in get(port)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hosts"),
+    [
+        ("", ["127.0.0.1", "[::1]"]),  # whichever this machine has first for `localhost`
+        ("--host 127.0.0.1", ["127.0.0.1"]),
+        ("--host ::1", ["[::1]"]),
+    ],
+)
+def test_a_vite_app_is_up_on_one_loopback_address_alone(
+    project: Project, vite: Path, arguments: str, hosts: list[str]
+) -> None:
+    port = project.port()
+    run = f'"npm run dev -- --port {{port}} --strictPort {arguments}"'
+    project.write(table("web", run, cwd='"web"', port=port), head=HEAD)
+    project.do("up", patience=60)
+
+    def demand_up() -> float:
+        app = project.app("web")
+        assert (app["state"], app["verdict"], app["restarts"]) == ("running", "own", 0)
+        assert app["listening"] in [[f"{host}:{port}"] for host in hosts]
+        since: float = app["since_s"]
+        return since
+
+    project.until(lambda: demand_up() > 1, "five more checks")
+    assert "<div id=" in get(port)
+
+
 def test_a_vite_app_that_moves_to_another_port_is_named(project: Project, vite: Path) -> None:
     port = project.port()
     run = '"while [ ! -e go ]; do sleep 0.05; done; exec npm run dev -- --port {port}"'
@@ -149,61 +96,9 @@ def test_a_vite_app_that_moves_to_another_port_is_named(project: Project, vite: 
         assert str(APP) in app["check"]["last"]
 
 
-@pytest.fixture(params=["nodemon", "node --watch"])
-def watched(request: pytest.FixtureRequest, project: Project, modules: Path) -> tuple[Path, str]:
-    """Return the source of an Express app that restarts its own server on every edit, and its command."""
-    folder = project.path("api")
-    folder.mkdir()
-    (folder / "node_modules").symlink_to(modules)
-    source = folder / "server.js"
-    source.write_text(SERVER.replace("VERSION", "version 0"))
-    commands = {
-        "nodemon": '["node_modules/.bin/nodemon", "server.js"]',
-        "node --watch": '["node", "--watch", "server.js"]',
-    }
-    return source, commands[request.param]
-
-
-def test_an_app_that_restarts_its_own_server_is_never_restarted_on_top_of_it(
-    project: Project, watched: tuple[Path, str]
-) -> None:
-    source, run = watched
-    port = project.port()
-    project.write(table("api", run, cwd='"api"', port=port, check=http()), head=HEAD)
-    project.do("up", patience=60)
-    leader = project.app("api")["pid"]
-    for edit in range(1, 6):
-        text = f"version {edit}"
-        source.write_text(SERVER.replace("VERSION", text))
-        project.until(lambda text=text: get(port) == text, f"{text} is served", 30)
-    app = project.until_app("api", state="running")
-    assert (app["pid"], app["restarts"]) == (leader, 0)
-
-
-def test_a_watcher_that_sits_on_a_dead_server_is_noticed_and_restarted_by_the_rule(
-    project: Project, watched: tuple[Path, str]
-) -> None:
-    source, run = watched
-    port = project.port()
-    check = http(failures=2, retry_interval='"300ms"')
-    project.write(table("api", run, cwd='"api"', port=port, check=check, check_interval='"5m"'), head=HEAD)
-    project.do("up", patience=60)
-    old = project.app("api")["pids"]
-    source.write_text("this is (no program")
-    app = project.until_app("api", 30, state="unhealthy")
-    assert app["verdict"] == "closed"
-    project.until(lambda: project.app("api")["restarts"] == 1, "a restart", 30)
-    assert not [pid for pid in old if is_alive(pid)]
-    source.write_text(SERVER.replace("VERSION", "mended"))
-    project.until_app("api", 30, state="running")
-    assert get(port) == "mended"
-
-
-def test_the_example_goes_through_a_day(
-    project: Project, npm_environment: Mapping[str, str], modules: Path
-) -> None:
-    del modules  # installed before, so that the cache has what `npm ci` asks for
-    shutil.copytree(EXAMPLES, project.path("examples"), ignore=shutil.ignore_patterns("node_modules", "dist"))
+def test_the_example_goes_through_a_day(project: Project, install: Install) -> None:
+    install(EXAMPLES)  # so that the cache has what `npm ci` asks for
+    shutil.copytree(EXAMPLE, project.path("examples"), ignore=shutil.ignore_patterns("node_modules", "dist"))
     api, web = project.port(), project.port()
     text = (REPOSITORY / "portwatch.toml").read_text(encoding="utf-8")
     text = text.replace("3000", str(api)).replace("5173", str(web))

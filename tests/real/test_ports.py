@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -64,12 +65,36 @@ def test_a_stranger_that_takes_the_port_during_a_restart_is_waited_for(project: 
     assert project.until_app("web", state="running")["restarts"] == 0
 
 
-def test_a_stranger_on_loopback_beside_ours_on_every_address_is_told(project: Project) -> None:
+@pytest.mark.parametrize(("by", "restarts"), [("its user", 0), ("the manager", 1)])
+def test_a_stranger_that_is_faster_in_the_middle_of_a_restart_is_named_and_waited_for(
+    project: Project, by: str, restarts: int
+) -> None:
+    port = project.port()
+    project.up(table("web", command("serve", deaf=1), port=port, stop_timeout='"1h"'))
+    old = project.app("web")["pid"]
+    if by == "its user":
+        project.do("restart", "--no-wait", "web")
+        project.until_app("web", state="stopping")
+    os.kill(old, signal.SIGUSR1)  # it closes its port, which makes the manager restart it if nobody did yet
+    project.until_app("web", state="stopping")
+    until(lambda: not is_open(port), "a closed port")
+    with stranger(port) as pid:
+        os.kill(old, signal.SIGKILL)
+        app = project.until_app("web", state="waiting", verdict="stranger", restarts=restarts)
+        assert f"pid {pid}" in app["message"]
+    app = project.until_app("web", state="running", verdict="own", restarts=restarts)
+    assert app["pid"] != old
+
+
+@pytest.mark.parametrize(("every", "loopback"), [("0.0.0.0", "127.0.0.1"), ("::", "::1")])
+def test_a_stranger_on_loopback_beside_ours_on_every_address_is_told(
+    project: Project, every: str, loopback: str
+) -> None:
     port = project.port()
     # Both ask for SO_REUSEPORT, as a cluster of workers does: else the second could not bind.
-    project.up(table("web", command("serve", bind="0.0.0.0", reuseport=1), port=port))
+    project.up(table("web", command("serve", bind=every, reuseport=1), port=port))
     before = project.app("web")["pid"]
-    with stranger(port, reuseport=1) as pid:
+    with stranger(port, bind=loopback, reuseport=1) as pid:
         app = project.until_app("web", state="unhealthy", verdict="stranger")
         assert f"pid {pid}" in app["message"]
         assert (app["pid"], app["restarts"]) == (before, 0)
