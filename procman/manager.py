@@ -14,28 +14,41 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from logging.handlers import MemoryHandler, RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 from procman import __version__
+from procman.config import schema
 from procman.config.diagnostics import InvalidConfig
 from procman.config.read import parse_config, read_config
 from procman.config.source import read_source
+from procman.control.endpoint import prepare_home
 from procman.control.launch import MANAGER
 from procman.control.server import Server
-from procman.core.config import Config, ManagerConfig
+from procman.core.config import Config, HistoryBudget, ManagerConfig
+from procman.core.journal import Kind, Record
+from procman.core.view import spell_time
 from procman.engine.engine import Engine
 from procman.engine.events import Notice, Problem, Receipt, Reloaded, Transition
+from procman.engine.tenure import Tenure
 from procman.engine.upgrade import Upgrade
+from procman.history.store import History
 from procman.host import make_host
 from procman.host.base import Unsupported
 from procman.host.claim import Claim, claim
+from procman.logs.read import last_lines, plain
 
 DOWN_WITHIN = 5.0  # seconds for the command that started us to end something to say so
 LOG_WITHIN = 0.05  # seconds from what happens to its line in the manager's log
 BATCH = 1000  # lines
+EVIDENCE_LINES = 200  # of an app's output, kept with what is known of it before it is ended
+LONGEST_LINE = 2000  # characters of each
+ALL = HistoryBudget(1 << 62, float("inf"))
 LOG_SIZE = 1_000_000  # bytes of the manager's own log, and as many of the one before
 log = logging.getLogger("procman")
 
@@ -53,13 +66,14 @@ def main(arguments: list[str]) -> int:
     if "--trial" in options:
         return _trial(options["--file"])
     home, ready = options["--home"], int(options["--ready"])
-    claimed = Claim(int(options["--lock"])) if "--lock" in options else claim(home)
+    claimed = Claim(home, int(options["--lock"])) if "--lock" in options else claim(home)
     if claimed is None:
         _say(ready, {"busy": True})
         return 0
     try:
         config, digest = _config(options["--file"], only_to_end=options.get("--then") == "down")
-        Path(home, "run").mkdir(mode=0o700, exist_ok=True)
+        Path(home, "run").mkdir(mode=0o700, parents=True, exist_ok=True)
+        _leave_schema(Path(home))
         asyncio.run(_manage(config, digest, options, claimed))
     except InvalidConfig as error:
         _say(ready, {"error": error.render(), "exit": 2})
@@ -75,11 +89,12 @@ def _config(file: str, *, only_to_end: bool) -> tuple[Config, str]:
     """Return what the file says, and its digest; to end what is left of its apps a broken one will do."""
     try:
         source = read_source(file)
-        return parse_config(source), source.digest
+        return parse_config(source), source.version
     except InvalidConfig:
         if not only_to_end:
             raise
-        return Config(file, os.path.dirname(file), ManagerConfig(), {}), ""
+        # How much of the history its user wants to keep is not known, so nothing of it is deleted.
+        return Config(file, os.path.dirname(file), ManagerConfig(history=ALL), {}), ""
 
 
 def _trial(file: str) -> int:
@@ -93,31 +108,116 @@ def _trial(file: str) -> int:
     return 0
 
 
+def _leave_schema(home: Path) -> None:
+    """Put the file's schema into the state folder; an editor does without, if need be."""
+    with contextlib.suppress(OSError):
+        schema.leave(home)
+
+
 async def _manage(config: Config, digest: str, options: Mapping[str, str], claimed: Claim) -> None:
     loop = asyncio.get_running_loop()
-    home, empty = options["--home"], asyncio.Event()
-    _log_to(Path(home, "manager.log"), loop)
+    home, over = options["--home"], asyncio.Event()
+    reopen_log = _log_to(Path(home, "manager.log"), loop)
     host = make_host(loop)
-    engine = Engine(host, config, digest, Path(home), os.environ, empty.set)
-    engine.subscribe(_log)
-    _take_signals(loop, engine)
-    upgrade = Upgrade(
-        engine, host, claimed, command=MANAGER, file=config.file, home=home, before=logging.shutdown
+    tenure = Tenure(host, claimed, Path(home), partial(prepare_home, home))
+    history = _begin_history(Path(home), config.manager.history, loop)
+    engine = Engine(
+        host,
+        config,
+        digest,
+        Path(home),
+        os.environ,
+        on_empty=over.set,
+        keep=history.add,
+        history_problem=lambda: history.problem,
+        obstacle=tenure.obstacle,
     )
+    engine.subscribe(_log)
+    engine.subscribe(lambda _notice: history.set_budget(engine.config.manager.history))
+    _take_signals(loop, engine)
+
+    def farewell() -> None:
+        history.add(_milestone("replaced", "makes room for the version that is installed now"))
+        history.close()
+        logging.shutdown()
+
+    upgrade = Upgrade(engine, host, claimed, command=MANAGER, file=config.file, home=home, before=farewell)
     server = Server(engine, home, upgrade=upgrade.replace)
     await server.start(_listener(options))
+
+    def let_go() -> None:
+        engine.let_go()
+        host.close()
+        over.set()
+
+    tenure.begin(partial(_restore, Path(home), server, engine, reopen_log), let_go, engine.report)
     if options.get("--then") == "down":
         loop.call_later(DOWN_WITHIN, engine.shutdown)  # if nobody asks for it
     else:
         engine.begin()
     log.info("manager %d, version %s, is ready for %s", os.getpid(), __version__, config.file)
     _say(int(options["--ready"]), {"ready": True})
-    await empty.wait()
+    await over.wait()
+    tenure.close()
+    if tenure.is_lost:
+        history.close()
+        reopen_log()
+        log.warning("manager %d ends: another one has `%s`, and every app", os.getpid(), home)
+        return
+    history.add(_milestone("ended", "ends"))
+    history.close()  # as long as no other manager can begin, so that its records come after these
     server.retire()
     claimed.release()  # before the last client hears of the end: it may start a new manager at once
     await server.close()
     host.close()
     log.info("manager %d ends", os.getpid())
+
+
+def _restore(home: Path, server: Server, engine: Engine, reopen_log: Callable[[], None]) -> None:
+    """Put into a state folder that was made anew what this manager keeps there; what was kept there is gone.
+
+    Raises:
+        OSError: something could not be written.
+    """
+    _leave_schema(home)
+    server.renew()
+    reopen_log()
+    engine.leave_records()
+
+
+def _begin_history(home: Path, budget: HistoryBudget, loop: asyncio.AbstractEventLoop) -> History:
+    """Return the history of this project, which tells of this manager already."""
+
+    def tell(text: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(log.warning, "%s", text)
+
+    history = History(home / "history.db", budget, partial(_with_lines, home / "logs"), tell)
+    history.add(_milestone("began", "begins"))
+    return history
+
+
+def _milestone(event: str, words: str) -> Record:
+    """Return the record of something that this manager does as a whole."""
+    text = f"manager {os.getpid()}, version {__version__}, {words}"
+    data = {"event": event, "pid": os.getpid(), "version": __version__}
+    return Record(time.time(), Kind.MANAGER, text, data=data)
+
+
+def _with_lines(logs: Path, record: Record) -> Record:
+    """Return a record of evidence with what the run has printed last; any other as it is."""
+    if record.kind is not Kind.EVIDENCE or record.app is None:
+        return record
+    lines = [
+        {
+            "at": spell_time(line.at),
+            "stream": line.stream.label,
+            "text": plain(line.text[: 4 * LONGEST_LINE].decode(errors="replace"))[:LONGEST_LINE],
+        }
+        for line in last_lines(logs, record.app, EVIDENCE_LINES, record.run)
+        if not line.continues  # a very long line comes in parts, and its beginning is what is kept
+    ]
+    return replace(record, data={**record.data, "lines": lines})
 
 
 def _listener(options: Mapping[str, str]) -> socket.socket | None:
@@ -148,8 +248,10 @@ def _log(notice: Notice) -> None:
             log.log(level, "%s: %s -> %s: %s", app, old, new, reason)
         case Receipt():
             log.log(logging.ERROR if notice.survivors else logging.INFO, "%s", notice.text)
-        case Reloaded(_, None, summary):
+        case Reloaded(_, None, summary, applied=True):
             log.info("the file was applied: %s", summary)
+        case Reloaded(_, None, summary):
+            log.warning("the file was edited and is not applied: %s", summary)
         case Reloaded(_, error, summary):
             log.error("the file was %s\n%s", summary, error)
         case Problem(app, _, text):
@@ -177,8 +279,12 @@ class Batches(MemoryHandler):
         super().flush()
 
 
-def _log_to(path: Path, loop: asyncio.AbstractEventLoop) -> None:
-    """Log to a file of bounded size, and in colour to a terminal if there is one."""
+def _log_to(path: Path, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    """Log to a file of bounded size, and in colour to a terminal if there is one.
+
+    Returns:
+        What is to be called when the file was deleted: the next line goes into a new one.
+    """
     file = RotatingFileHandler(path, maxBytes=LOG_SIZE, backupCount=1, encoding="utf-8")
     file.setFormatter(
         logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
@@ -192,6 +298,7 @@ def _log_to(path: Path, loop: asyncio.AbstractEventLoop) -> None:
         terminal = colorlog.StreamHandler()
         terminal.setFormatter(colorlog.ColoredFormatter("%(log_color)s%(asctime)s %(message)s", "%H:%M:%S"))
         log.addHandler(terminal)
+    return file.close
 
 
 def _say(ready: int, answer: dict[str, Any]) -> None:

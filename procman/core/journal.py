@@ -5,9 +5,10 @@ about; the data is for programs, and its keys may be added to, never renamed.
 
 | kind | data |
 | --- | --- |
-| `manager` | `event`: began, ended, took back; `pid`, `version` |
+| `manager` | `event`: began, ended, replaced, took back; `pid`, `version`, or `pids` of what it took back |
 | `reload` | `error`: null or the message; `summary` |
-| `state` | `old`, `new`, `reason`, `wanted` |
+| `state` | `old`, `new`, `reason`, `wanted`, `ending`: null, or why its run is being ended |
+| `wait` | `reason`, `verdict`, `paused`: whether for something that its user does |
 | `spawn` | `pid`, `command`, `cwd`, `cause`, `prepare`: whether it is the app's `prepare` |
 | `check` | `outcome` (up, down, unknown, held), `detail`, `verdict`, `failures`, `answers`: by address |
 | `signal` | `signal`, `reached`: names and pids |
@@ -28,9 +29,10 @@ from typing import Any
 class Kind(Enum):
     """What a record is about; the words are the public ones."""
 
-    MANAGER = "manager"  # a manager began, ended, or took apps back
+    MANAGER = "manager"  # a manager began, ended, made room for another version, or took an app back
     RELOAD = "reload"  # the file was applied, or rejected
     STATE = "state"  # a decision: an app changed its state, and why
+    WAIT = "wait"  # what an app that is to start waits for
     SPAWN = "spawn"  # the first process of a run exists
     CHECK = "check"  # a check failed, or said something else than the one before
     SIGNAL = "signal"  # a signal was sent

@@ -6,26 +6,32 @@ afterwards: it is kept, and nobody waits for it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from procman.core.causes import Cause
 from procman.core.machine import Outcome
 from procman.core.receipt import Receipt
-from procman.core.verdict import Verdict
+from procman.core.verdict import Listener, Verdict
+from procman.host.base import Vitals
 
 __all__ = [
     "Checked",
+    "Examined",
     "Exited",
     "Happening",
     "Notice",
+    "PastCheck",
     "Problem",
     "Receipt",
     "Reloaded",
     "Signalled",
+    "Sockets",
     "Spawned",
     "TakenBack",
     "Trace",
     "Transition",
+    "Waits",
 ]
 
 
@@ -40,15 +46,20 @@ class Transition:
     new: str
     reason: str
     wanted: bool  # whether its user wants it up
+    ending: str | None = None  # why its run is being ended, while it is
 
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """The file was read again: applied when `error` is None, else rejected with nothing changed."""
+    """The file was read again: with an `error` it is rejected and nothing changed, else applied, or not yet.
+
+    Not yet is for `reload = "ask"`: what the edit would do is told, and waits for its user.
+    """
 
     at: float  # seconds since the epoch
     error: str | None
     summary: str
+    applied: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,18 @@ class TakenBack:
     at: float  # seconds since the epoch
     run: int
     pids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """An app that is to start can't yet, for another reason than before."""
+
+    app: str
+    at: float  # seconds since the epoch
+    run: int  # the newest of the app
+    reason: str
+    verdict: Verdict | None  # of its port, if that is what it waits for
+    paused: bool  # for something that its user does
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +144,38 @@ class Exited:
     cause: Cause | None
 
 
+@dataclass(frozen=True, slots=True)
+class PastCheck:
+    """A check of the present run, as it is remembered for a while."""
+
+    at: float  # seconds since the epoch
+    outcome: Outcome
+    detail: str
+    took_s: float
+    answers: tuple[tuple[str, str], ...]  # address and answer
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """What a tree has open by TCP."""
+
+    listening: tuple[Listener, ...]
+    connections: Mapping[str, int] | None  # how many in which state; None: not told
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What an app looked like just before its run was ended because it failed."""
+
+    app: str
+    at: float  # seconds since the epoch
+    run: int
+    size: int  # of its tree: processes that lived
+    processes: tuple[Vitals, ...]  # the first of them
+    sockets: Sockets | None  # None: they can't be read, or nobody was left to have any
+    checks: tuple[PastCheck, ...]  # the newest last
+
+
 Notice = Transition | Receipt | Reloaded | Problem
-Trace = Spawned | TakenBack | Checked | Signalled | Exited
+Trace = Spawned | TakenBack | Waits | Checked | Signalled | Examined | Exited
 Happening = Notice | Trace

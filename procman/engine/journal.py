@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
+from procman.core import machine
 from procman.core.journal import Kind, Record
-from procman.core.machine import App, Outcome, Probed
+from procman.core.machine import App, Event, Outcome, Probed, State
 from procman.core.receipt import Receipt
-from procman.core.secrets import hide
+from procman.core.secrets import show_command
 from procman.core.view import cause_data
+from procman.engine import evidence
 from procman.engine.events import (
     Checked,
+    Examined,
     Exited,
     Happening,
     Problem,
@@ -18,8 +21,36 @@ from procman.engine.events import (
     Signalled,
     Spawned,
     TakenBack,
+    Trace,
     Transition,
+    Waits,
 )
+
+CHECKED = frozenset({State.STARTING, State.RUNNING, State.UNHEALTHY})
+
+
+def observed(
+    name: str, event: Event, before: App, after: App, wall: float, failures_allowed: int
+) -> Trace | None:
+    """Return what is to be told of an event about the present run, beside what was decided about it."""
+    match event:
+        case machine.Exited(run, code, signal, at, cause) if run == before.generation:
+            return Exited(name, at, run, code, signal, cause)
+        case machine.Probed(run, outcome, detail, verdict) if run == before.generation:
+            decided = outcome is Outcome.DOWN and after.state is not before.state
+            if before.state in CHECKED and (decided or is_news(before, event, failures_allowed)):
+                return Checked(name, wall, run, outcome, detail, verdict, after.failures, event.answers)
+        case machine.Held(reason, _, verdict, paused) if before.state is State.WAITING:
+            if reason != before.reason:
+                return Waits(name, wall, before.generation, reason, verdict, paused)
+    return None
+
+
+def transition_of(name: str, before: App, after: App, wall: float) -> Transition:
+    """Return what is to be told of a change of state."""
+    ending = None if after.ending is None else after.ending.value
+    states = before.state.value, after.state.value
+    return Transition(name, wall, after.generation, *states, after.reason, after.wanted, ending)
 
 
 def is_news(before: App, probed: Probed, failures_allowed: int) -> bool:
@@ -30,21 +61,27 @@ def is_news(before: App, probed: Probed, failures_allowed: int) -> bool:
     changed = probed.outcome is not before.last_outcome or probed.verdict is not before.verdict
     if changed or probed.outcome is Outcome.UP:
         return changed
-    return before.failures < failures_allowed or probed.detail != before.last_check
+    judged = probed.outcome is Outcome.DOWN and before.state is not State.STARTING
+    counts = judged and before.failures < failures_allowed
+    return counts or probed.detail != before.last_check
 
 
 def record_of(told: Happening) -> Record:
     """Return what is kept of something that happened."""
     match told:
-        case Transition(app, at, run, old, new, reason, wanted):
-            data = {"old": old, "new": new, "reason": reason, "wanted": wanted}
+        case Transition(app, at, run, old, new, reason, wanted, ending):
+            data = {"old": old, "new": new, "reason": reason, "wanted": wanted, "ending": ending}
             return Record(at, Kind.STATE, f"{old} -> {new}: {_line(reason)}", app, run, data)
         case Receipt():
             app = told.app if told.run is not None else None  # else an orphan, which is named in the text
             return Record(told.at, Kind.GONE, told.text, app, told.run, _end(told))
-        case Reloaded(at, error, summary):
-            text = f"the file was {summary}" if error is not None else f"the file was applied: {summary}"
-            return Record(at, Kind.RELOAD, text, data={"error": error, "summary": summary})
+        case Reloaded(at, error, summary, applied):
+            happened = "applied" if applied else "edited and is not applied"
+            text = f"the file was {summary}" if error is not None else f"the file was {happened}: {summary}"
+            is_applied = applied and error is None
+            return Record(
+                at, Kind.RELOAD, text, data={"error": error, "summary": summary, "applied": is_applied}
+            )
         case Problem(app, at, text):
             return Record(at, Kind.PROBLEM, _line(text), app)
         case Spawned():
@@ -52,11 +89,21 @@ def record_of(told: Happening) -> Record:
         case TakenBack(app, at, run, pids):
             text = f"taken back from a former manager: pid {', '.join(map(str, pids)) or 'unknown'}"
             return Record(at, Kind.MANAGER, text, app, run, {"event": "took back", "pids": list(pids)})
+        case Waits(app, at, run, reason, verdict, paused):
+            data = {
+                "reason": reason,
+                "verdict": None if verdict is None else verdict.value,
+                "paused": paused,
+            }
+            return Record(at, Kind.WAIT, _line(reason), app, run, data)
         case Checked():
             return _check(told)
         case Signalled(app, at, run, signal, reached):
             text = f"{signal} to {', '.join(reached)}"
             return Record(at, Kind.SIGNAL, text, app, run, {"signal": signal, "reached": list(reached)})
+        case Examined():
+            text = evidence.words(told)
+            return Record(told.at, Kind.EVIDENCE, text, told.app, told.run, evidence.data(told))
         case Exited():
             return _exit(told)
         case _ as unreachable:
@@ -65,7 +112,7 @@ def record_of(told: Happening) -> Record:
 
 def _spawn(told: Spawned) -> Record:
     what = "`prepare`" if told.prepare else "started"
-    command = " ".join(hide("", word) for word in told.command.split(" "))
+    command = show_command((told.command,))
     data = {
         "pid": told.pid,
         "command": command,

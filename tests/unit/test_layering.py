@@ -17,15 +17,18 @@ ALLOWED: dict[str, frozenset[str]] = {
     "config": frozenset({"core"}),
     "host": frozenset({"core"}),
     "logs": frozenset({"core", "host"}),
+    "history": frozenset({"core"}),
     "engine": frozenset({"core", "config", "host", "logs"}),
     "control": frozenset({"core", "engine"}),
-    "cli": frozenset({"core", "config", "control", "logs"}),
+    "cli": frozenset({"core", "config", "control", "history", "logs"}),
 }
 # Files beside the layers: the version, and `python -m procman`. They are run, and imported by nobody.
 TOP_LEVEL: dict[str, frozenset[str]] = {
     "__init__": frozenset(),
     "__main__": frozenset({"cli"}),
-    "manager": frozenset({"config", "control", "core", "engine", "host", "logs"}),  # puts them together
+    "manager": frozenset(
+        {"config", "control", "core", "engine", "history", "host", "logs"}
+    ),  # puts them together
 }
 
 LOGGING = frozenset({"logging", "colorlog"})
@@ -38,6 +41,7 @@ FORBIDDEN: dict[str, frozenset[str]] = {
     "config": LOGGING | {"click", "subprocess", "multiprocessing", "watchdog"},
     "host": LOGGING | {"click", "tomlkit"},
     "logs": frozenset({"click", "tomlkit"}),
+    "history": LOGGING | {"asyncio", "click", "tomlkit"},
     "engine": frozenset({"click", "platform"}),
     "control": frozenset({"click"}),
     "cli": frozenset(),
@@ -158,6 +162,12 @@ def test_a_file_imports_only_what_its_layer_may(file: str) -> None:
         ("host/linux.py", "import procman.logs.capture", "`host` may not import `procman.logs`"),
         ("host/linux.py", "import logging.handlers", "`host` may not import `logging`"),
         ("logs/read.py", "from procman.engine import history", "`logs` may not import `procman.engine`"),
+        ("history/store.py", "from procman.logs import read", "`history` may not import `procman.logs`"),
+        (
+            "engine/engine.py",
+            "from procman.history import store",
+            "`engine` may not import `procman.history`",
+        ),
         ("engine/engine.py", "import click", "`engine` may not import `click`"),
         ("engine/engine.py", "import procman.control.server", "`engine` may not import `procman.control`"),
         (
