@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 WORDS = (
     "SECRET",
@@ -39,3 +40,31 @@ def hide(name: str, value: str) -> str:
     with_user = "://" in value and "@" in value
     with_secret = any(f"{word}=" in upper for word in WORDS)
     return HIDDEN if is_secret(name) or with_user or with_secret else value
+
+
+def show_command(arguments: Iterable[str], most: int | None = None) -> str:
+    """Return a command line on one line, with nothing in it that may not be shown.
+
+    Hidden is what follows a secret's name, as in `API_KEY=word`, `--token=word` and `--token word`, and every
+    word that holds a secret by itself. An argument of several words, as a shell is given, is taken apart.
+
+    Args:
+        arguments: the whole command line: a secret that is cut is not known any more.
+        most: characters, until it is cut here.
+    """
+    shown: list[str] = []
+    length = -1  # of what is shown, with spaces between
+    follows = False  # whether the word before was the flag of a secret
+    for word in " ".join(arguments).split():
+        name, equals, value = word.partition("=")
+        if follows and not word.startswith("-"):
+            shown.append(HIDDEN)
+        elif equals:
+            shown.append(f"{name}={hide(name, value)}")
+        else:
+            shown.append(hide("", word) if "://" in word else word)  # what else hides a word has a `=` in it
+        follows = word.startswith("-") and not equals and is_secret(name)
+        length += 1 + len(shown[-1])
+        if most is not None and length > most:
+            return f"{' '.join(shown)[: most - 1]}…"
+    return " ".join(shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from procman.core.secrets import HIDDEN, hide, is_secret
+from procman.core.secrets import HIDDEN, hide, is_secret, show_command
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,32 @@ def test_a_text_that_holds_a_secret_is_hidden_whatever_its_name(value: str) -> N
 )
 def test_a_text_without_a_secret_is_shown(value: str) -> None:
     assert hide("DATABASE_URL", value) == value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ((), ""),
+        (("node", "server.js", "--port", "3000"), "node server.js --port 3000"),
+        (("npm run dev",), "npm run dev"),
+        (("node", "--token=word", "--port=1"), "node --token=(hidden) --port=1"),
+        (("node", "--api-key", "word", "go"), "node --api-key (hidden) go"),
+        (("node", "--auth", "--port", "1"), "node --auth --port 1"),
+        (("psql", "postgres://user:word@host/db"), "psql (hidden)"),
+        (("app", "--db=postgres://user:word@host/db"), "app --db=(hidden)"),
+        (("sh", "-c", "DB_PASSWORD=word exec node x.js"), "sh -c DB_PASSWORD=(hidden) exec node x.js"),
+        (("node", "node_modules/next-auth/cli.js", "token"), "node node_modules/next-auth/cli.js token"),
+        (("next-server (v15)\n",), "next-server (v15)"),
+    ],
+)
+def test_a_command_line_is_shown_without_its_secrets(arguments: tuple[str, ...], shown: str) -> None:
+    assert show_command(arguments) == shown
+
+
+@pytest.mark.parametrize(
+    ("most", "shown"),
+    [(100, "node --token (hidden) a b"), (25, "node --token (hidden) a b"), (24, "node --token (hidden) a…")],
+)
+def test_a_long_command_line_is_cut_once_its_secrets_are_hidden(most: int, shown: str) -> None:
+    assert show_command(("node", "--token", "word" * 20, "a", "b"), most) == shown
+    assert len(show_command(("node", "x" * 1000), most)) == most

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from procman.core.units import spell_duration
+from procman.core.units import spell_duration, spell_size
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,23 @@ from procman.core.units import spell_duration
 )
 def test_a_duration_reads_well_on_both_sides_of_every_edge(seconds: float, text: str) -> None:
     assert spell_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0B"),
+        (999, "999B"),
+        (1000, "1.0kB"),
+        (9_949, "9.9kB"),
+        (9_951, "10kB"),
+        (999_499, "999kB"),
+        (999_500, "1.0MB"),
+        (93_400_000, "93MB"),
+        (1_234_000_000, "1.2GB"),
+        (64e9, "64GB"),
+        (5e15, "5000TB"),
+    ],
+)
+def test_a_size_reads_well_on_both_sides_of_every_edge(count: float, text: str) -> None:
+    assert spell_size(count) == text
