@@ -64,6 +64,7 @@ class _Attempt:
     received: bytes = b""
     health: Health | None = None  # None: not known yet
     detail: str = ""
+    answer: str = ""  # the same in a word or two, for programs: `ECONNREFUSED`, `HTTP 500`
     missing: bool = False  # this machine has no such address
 
 
@@ -119,7 +120,7 @@ class _SocketProbe:
         if connection.getsockname()[:2] == connection.getpeername()[:2]:
             self._settled(attempt, errno.ECONNREFUSED)
         elif self._check.kind is not CheckKind.HTTP:
-            self._settle(attempt, Health.PASSED, f"{attempt.where} accepts connections")
+            self._settle(attempt, Health.PASSED, f"{attempt.where} accepts connections", "accepted")
             self._finish_if_known()
         else:
             self._ask(attempt, connection)
@@ -146,18 +147,20 @@ class _SocketProbe:
         if status is not None:
             passed = any(low <= status <= high for low, high in self._check.status)
             detail = f"HTTP {status} from {attempt.where}{self._check.path}"
-            self._settle(attempt, Health.PASSED if passed else Health.FAILED, detail)
+            self._settle(attempt, Health.PASSED if passed else Health.FAILED, detail, f"HTTP {status}")
         elif not chunk:
-            self._settle(attempt, Health.FAILED, f"{attempt.where} closed the connection without an answer")
+            detail = f"{attempt.where} closed the connection without an answer"
+            self._settle(attempt, Health.FAILED, detail, "closed without an answer")
         elif b"\n" in attempt.received or len(attempt.received) >= ANSWER_LIMIT:
-            self._settle(attempt, Health.FAILED, f"{attempt.where} does not speak HTTP")
+            self._settle(attempt, Health.FAILED, f"{attempt.where} does not speak HTTP", "not HTTP")
         self._finish_if_known()
 
     def _time_out(self) -> None:
         limit = f"{self._check.timeout:g}s"
         for attempt in self._attempts:
             if attempt.health is None:
-                self._settle(attempt, Health.TIMED_OUT, f"no answer within {limit} from {attempt.where}")
+                detail = f"no answer within {limit} from {attempt.where}"
+                self._settle(attempt, Health.TIMED_OUT, detail, f"timed out after {limit}")
         self._finish()
 
     def _settled(self, attempt: _Attempt, code: int) -> None:
@@ -165,21 +168,21 @@ class _SocketProbe:
         self._finish_if_known()
 
     def _settle_error(self, attempt: _Attempt, code: int) -> None:
-        words = os.strerror(code).lower()
+        words, name = os.strerror(code).lower(), errno.errorcode.get(code, f"errno {code}")
         if code == errno.ECONNREFUSED:
-            self._settle(attempt, Health.REFUSED, f"{attempt.where} refused")
+            self._settle(attempt, Health.REFUSED, f"{attempt.where} refused", name)
         elif code in OURS:
-            self._settle(attempt, Health.NOT_MADE, f"{attempt.where} could not be asked: {words}")
+            self._settle(attempt, Health.NOT_MADE, f"{attempt.where} could not be asked: {words}", name)
         elif code in NO_SUCH_ADDRESS:
             attempt.missing = True
-            self._settle(attempt, Health.REFUSED, f"{attempt.where} can't be reached: {words}")
+            self._settle(attempt, Health.REFUSED, f"{attempt.where} can't be reached: {words}", name)
         elif code == errno.ETIMEDOUT:
-            self._settle(attempt, Health.TIMED_OUT, f"{attempt.where} did not answer")
+            self._settle(attempt, Health.TIMED_OUT, f"{attempt.where} did not answer", name)
         else:
-            self._settle(attempt, Health.FAILED, f"{attempt.where} broke the connection: {words}")
+            self._settle(attempt, Health.FAILED, f"{attempt.where} broke the connection: {words}", name)
 
-    def _settle(self, attempt: _Attempt, health: Health, detail: str) -> None:
-        attempt.health, attempt.detail = health, detail
+    def _settle(self, attempt: _Attempt, health: Health, detail: str, answer: str) -> None:
+        attempt.health, attempt.detail, attempt.answer = health, detail, answer
         self._close(attempt)
 
     def _close(self, attempt: _Attempt) -> None:
@@ -200,8 +203,9 @@ class _SocketProbe:
         if on_answer is None:
             return
         health, detail = self._verdict()
+        answers = tuple((each.where, each.answer) for each in self._attempts if each.health is not None)
         self.cancel()
-        on_answer(Answer(health, detail, self._loop.time() - self._begun))
+        on_answer(Answer(health, detail, self._loop.time() - self._begun, answers))
 
     def _verdict(self) -> tuple[Health, str]:
         if not self._attempts:
@@ -333,6 +337,7 @@ class _ExecProbe:
                 stdin=subprocess.DEVNULL,
                 stdout=writing,
                 stderr=writing,
+                rights=order.rights,
             )
             self._kill = spawn(command, self._on_exit)
         finally:
