@@ -31,7 +31,8 @@ def reached(app: App, goal: Goal) -> bool | None:
         case Goal.UP:
             return _up(app)
         case Goal.HEALTHY:
-            return True if app.state is State.RUNNING else _never(app, State.COMPLETED)
+            up = app.state is State.RUNNING or app.starts_at is not None
+            return True if up else _never(app, State.COMPLETED)
         case Goal.STOPPED:
             return True if app.state in RESTS else None
         case Goal.COMPLETED:
@@ -79,7 +80,8 @@ def _waits_in_vain(config: AppConfig, apps: Mapping[str, App], answers: Mapping[
 def _stays_unhealthy(app: App, config: AppConfig) -> bool:
     """Return whether checks failed often enough for a restart that will not be made."""
     lasting = app.state is State.UNHEALTHY and app.failures >= config.check.failures
-    return lasting and config.restart is Restart.NEVER
+    hopeless = app.diagnosis is not None and app.diagnosis.hopeless
+    return lasting and (hopeless or config.restart is Restart.NEVER)
 
 
 def _leaving(app: App | None, goal: Goal) -> bool | None:
@@ -102,6 +104,8 @@ def _up(app: App) -> bool | None:
             return app.last_exit is not None and app.last_exit.clean
         case State.FAILED | State.STOPPED:
             return False
+        case State.WAITING if app.starts_at is not None:  # by its schedule: there is nothing more to wait for
+            return True
         case State.WAITING | State.UNHEALTHY:
             return False if app.port_taken else None
         case State.BACKOFF:

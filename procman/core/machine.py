@@ -135,6 +135,7 @@ class Held:
     recheck: bool = False
     verdict: Verdict | None = None  # of its port, if that is what it waits for
     paused: bool = False  # for something that its user does, as `Outcome.HELD`
+    starts_at: float | None = None  # its next time, in seconds since the epoch, if that is what it waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class SpawnFailed:
     generation: int
     reason: str
     permanent: bool
+    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,14 @@ class Suspected:
     """The kernel announced that a listener on the app's port was closed: look at once."""
 
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """The run uses more than it may, and why that is so."""
+
+    generation: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +239,7 @@ Event = (
     | SpawnFailed
     | Probed
     | Suspected
+    | Exceeded
     | Exited
     | Gone
     | Due
@@ -320,6 +331,7 @@ class App:
     last_check: str | None = None  # what the newest check of the run said
     last_outcome: Outcome | None = None  # and what that came to
     held: str | None = None  # why it is not judged at present
+    starts_at: float | None = None  # its next run by its schedule, in seconds since the epoch
     diagnosis: Cause | None = None  # of its newest failure, until it is up again
     attempts: int = 0  # restarts since the app last proved itself
     delays: int = 0  # those of them that had to wait
@@ -369,6 +381,8 @@ def step(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
             return _on_probed(app, event, moment, config)
         case Suspected():
             return _on_suspected(app, config)
+        case Exceeded():
+            return _on_exceeded(app, event, moment, config)
         case Exited():
             return _on_exited(app, event, moment, config)
         case Gone():
@@ -401,6 +415,7 @@ def _enter(app: App, state: State, reason: str, now: float) -> App:
         port_taken=app.port_taken and checked,
         listening=app.listening if checked else (),
         held=app.held if checked else None,
+        starts_at=None,
         spawned_at=app.spawned_at if state in ALIVE else None,
     )
 
@@ -427,8 +442,10 @@ def _on_start(app: App, event: Start, moment: Moment) -> Step:
     match app.state:
         case State.STOPPED | State.BACKOFF | State.COMPLETED | State.FAILED:
             return _wait(_afresh(app), event.reason, moment.now)
+        case State.WAITING if app.starts_at is not None:
+            return _wait(_afresh(app), event.reason, moment.now)
         case State.WAITING:
-            return replace(app, wanted=True), (Look(),)
+            return _afresh(app), (Look(),)
         case State.PREPARING | State.STARTING | State.RUNNING | State.UNHEALTHY:
             return replace(app, wanted=True), ()
         case State.STOPPING:
@@ -522,6 +539,7 @@ def _on_held(app: App, event: Held, moment: Moment) -> Step:
             deadline = moment.now + RECHECK if event.recheck else None
             taken = event.verdict is Verdict.STRANGER
             held = replace(app, reason=event.reason, verdict=event.verdict, port_taken=taken)
+            held = replace(held, starts_at=event.starts_at)
             return replace(held, deadline=deadline, held=event.reason if event.paused else None), ()
         case (
             State.STOPPED
@@ -566,8 +584,10 @@ def _on_spawned(app: App, moment: Moment, config: AppConfig) -> Step:
 def _on_spawn_failed(app: App, event: SpawnFailed, moment: Moment, config: AppConfig) -> Step:
     match app.state:
         case State.STARTING | State.PREPARING:
+            app = replace(app, diagnosis=event.cause)
             if event.permanent:
-                return _enter(app, State.FAILED, event.reason, moment.now), ()
+                reason = policy.with_cause(event.reason, event.cause)
+                return _enter(app, State.FAILED, reason, moment.now), ()
             return _again(app, event.reason, moment, config)
         case (
             State.STOPPED
@@ -647,15 +667,13 @@ def _healthy(app: App, reason: str, moment: Moment, config: AppConfig) -> App:
 
 
 def _failed_check(app: App, event: Probed, moment: Moment, config: AppConfig) -> Step:
-    now = moment.now
-    if app.state is State.STARTING:  # failures do not count before the first pass
-        assert app.spawned_at is not None, "a starting app was spawned"
-        soon = now + policy.quick_interval(now - app.spawned_at)
-        return replace(app, passes=0, probe_at=soon), ()
+    now, cause = moment.now, event.cause
+    app = replace(app, passes=0, diagnosis=cause)
+    if app.state is State.STARTING:
+        return _failed_start(app, event, moment, config), ()
     since = now if app.failing_since is None else app.failing_since
-    cause = event.cause or app.diagnosis
-    app = replace(app, passes=0, failures=app.failures + 1, failing_since=since, diagnosis=cause)
-    hold = policy.why_hold(event.port_taken, since, _renewed_at(app, event), cause, now, config)
+    app = replace(app, failures=app.failures + 1, failing_since=since)
+    hold = policy.why_hold(event.port_taken, since, _renewed_at(app, event), now, config, cause)
     detail = policy.with_cause(event.detail, cause)
     if hold is None and policy.is_down(app.failures, now - since, config.check):
         return _end(app, Ending.UNHEALTHY, policy.failed_checks(app.failures, detail), now, config)
@@ -663,6 +681,31 @@ def _failed_check(app: App, event: Probed, moment: Moment, config: AppConfig) ->
     if app.state is State.RUNNING:
         app = _enter(app, State.UNHEALTHY, reason, now)
     return replace(app, reason=reason, probe_at=now + config.check.retry_interval), ()
+
+
+def _failed_start(app: App, event: Probed, moment: Moment, config: AppConfig) -> App:
+    """Return a starting app after a failed check, which does not count before the first pass.
+
+    With a hopeless cause nobody is to wait for `start_timeout`: once that has lasted for as long as it takes
+    to be down, the app counts as failing, and is left alone.
+    """
+    now, allowed = moment.now, config.check.failures
+    assert app.spawned_at is not None, "a starting app was spawned"
+    soon = replace(app, probe_at=now + policy.quick_interval(now - app.spawned_at), failing_since=None)
+    if not _is_hopeless(app):
+        return soon
+    since = now if app.failing_since is None else app.failing_since
+    if now - since < allowed * config.check.retry_interval:
+        return replace(soon, failing_since=since)
+    detail = policy.with_cause(event.detail, app.diagnosis)
+    hold = policy.why_hold(app.port_taken, since, None, now, config, app.diagnosis)
+    failing = _enter(app, State.UNHEALTHY, f"{detail}; {hold}", now)
+    return replace(failing, failures=allowed, failing_since=since, probe_at=now + config.check.retry_interval)
+
+
+def _is_hopeless(app: App) -> bool:
+    """Return whether a restart can't help before a file has changed."""
+    return app.diagnosis is not None and app.diagnosis.hopeless
 
 
 def _held_check(app: App, event: Probed, moment: Moment, config: AppConfig) -> App:
@@ -693,6 +736,27 @@ def _on_suspected(app: App, config: AppConfig) -> Step:
             | State.WAITING
             | State.PREPARING
             | State.STARTING
+            | State.UNHEALTHY
+            | State.STOPPING
+            | State.BACKOFF
+            | State.COMPLETED
+            | State.FAILED
+        ):
+            return app, ()
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _on_exceeded(app: App, event: Exceeded, moment: Moment, config: AppConfig) -> Step:
+    match app.state:
+        case State.RUNNING | State.UNHEALTHY if config.restart is not Restart.NEVER:
+            return _end(app, Ending.UNHEALTHY, event.reason, moment.now, config)
+        case (
+            State.STOPPED
+            | State.WAITING
+            | State.PREPARING
+            | State.STARTING
+            | State.RUNNING
             | State.UNHEALTHY
             | State.STOPPING
             | State.BACKOFF
@@ -765,9 +829,8 @@ def _after(app: App, moment: Moment, config: AppConfig) -> Step:
             return _again(app, app.reason, moment, config)
         case Ending.EXITED:
             assert app.last_exit is not None, "an app that exited has an exit"
-            if config.restart is Restart.NEVER or (
-                config.restart is Restart.ON_FAILURE and app.last_exit.clean
-            ):
+            failed = not app.last_exit.clean or app.diagnosis is not None  # some tools fail with code 0
+            if config.restart is Restart.NEVER or (config.restart is Restart.ON_FAILURE and not failed):
                 reason = f'{app.reason}; not restarted, `restart = "{config.restart.value}"`'
                 return _enter(app, State.COMPLETED, reason, moment.now), ()
             return _again(app, app.reason, moment, config)
@@ -781,7 +844,7 @@ def _again(app: App, reason: str, moment: Moment, config: AppConfig) -> Step:
     """Restart a failed run: at once, after a while, or not at all."""
     if not app.wanted:
         return _enter(app, State.STOPPED, reason, moment.now), ()
-    if app.diagnosis is not None and app.diagnosis.hopeless:
+    if _is_hopeless(app):
         return _enter(app, State.FAILED, reason, moment.now), ()
     starts = policy.starts_within(app.starts, moment.now, config.give_up)
     if policy.is_hopeless(starts, config.give_up):
@@ -826,8 +889,8 @@ def _probe(app: App, moment: Moment) -> Step:
 def _start_timed_out(app: App, moment: Moment, config: AppConfig) -> Step:
     if config.check.kind is CheckKind.NONE:
         return _healthy(app, ALIVE_ALONE, moment, config), ()
-    reason = policy.start_timed_out(app.last_check, config)
-    if app.port_taken or config.restart is Restart.NEVER:
+    reason = policy.with_cause(policy.start_timed_out(app.last_check, config), app.diagnosis)
+    if app.port_taken or config.restart is Restart.NEVER or _is_hopeless(app):
         app = replace(_enter(app, State.UNHEALTHY, reason, moment.now), failing_since=moment.now)
         return replace(app, probe_at=moment.now + config.check.retry_interval), ()
     return _end(app, Ending.UNHEALTHY, reason, moment.now, config)

@@ -62,9 +62,9 @@ def why_hold(
     port_taken: bool,
     since: float,
     newest_birth: float | None,
-    cause: Cause | None,
     now: float,
     config: AppConfig,
+    cause: Cause | None = None,
 ) -> str | None:
     """Return why an app that fails its checks since `since` is left alone for now, or None."""
     if port_taken:

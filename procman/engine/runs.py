@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from procman.config.environment import build_environment
 from procman.config.read import InvalidConfig
+from procman.core.causes import Cause
 from procman.core.config import AppConfig, Command
 from procman.core.identity import MARKER
 from procman.core.machine import SpawnFailed
 from procman.engine.handover import fingerprint
+from procman.engine.stale import digests_of
 from procman.engine.supervised import Supervised
-from procman.host.base import Ended, Host, Order, Run, SpawnError
+from procman.host.base import Ended, Host, Order, Rights, Run, SpawnError
 
 # What trying again can cure: everything else stays as it is until somebody changes something.
 PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ETXTBSY})
@@ -25,20 +28,36 @@ def project_mark(home: Path) -> str:
     return hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12] + ":"
 
 
+def rights_of(config: AppConfig) -> Rights:
+    """Return as whom an app runs, and what it may use."""
+    umask = None if config.umask is None else int(config.umask, 8)
+    return Rights(config.user, config.group, umask, config.nice, config.limits)
+
+
 class Runs:
     """Starts processes for apps, each under a marker of its own; owned by the event loop's thread.
 
     `project` begins the marker of every run of this project, whichever manager started it.
     """
 
-    def __init__(self, host: Host, home: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, host: Host, home: Path, environment: Mapping[str, str], in_use: Callable[[], set[str]]
+    ) -> None:
+        """Begin nothing yet; `in_use` returns the markers of all runs that there are."""
         self._host = host
         self._environment = environment
+        self._in_use = in_use
         self.project = project_mark(home)
 
     def marker(self, name: str, generation: int) -> str:
-        """Return what marks every process of this run, and of no other run of any project."""
-        return f"{self.project}{name}:{generation}"
+        """Return what marks every process of this run, and of no other run of any project.
+
+        A run whose app was renamed keeps a marker with its old name, and there may be a new app of that name:
+        then the number is another than that of the run.
+        """
+        in_use = self._in_use()
+        free = (f"{self.project}{name}:{number}" for number in itertools.count(generation))
+        return next(marker for marker in free if marker not in in_use)
 
     def environment(self, config: AppConfig) -> dict[str, str]:
         """Return the environment that the app gets; its `env_file` is read anew.
@@ -46,7 +65,8 @@ class Runs:
         Raises:
             InvalidConfig: an `env_file` can't be read, or has a broken line.
         """
-        return build_environment(config, self._environment)
+        own = {} if config.user is None else self._host.variables(config.user)
+        return build_environment(config, {**self._environment, **own})
 
     def begin(
         self,
@@ -54,11 +74,13 @@ class Runs:
         generation: int,
         command: Command,
         on_exit: Callable[[Ended], None],
+        explain: Callable[[Supervised, SpawnError], Cause | None],
     ) -> SpawnFailed | None:
         """Start `command` as this run of the app; return why it could not be, or None."""
         config = supervised.config
         marker = self.marker(config.name, generation)
         try:
+            env_files = digests_of(config)
             environment = {**self.environment(config), MARKER: marker}
             streams = supervised.capture.begin(generation)
         except InvalidConfig as error:
@@ -73,15 +95,18 @@ class Runs:
             stdin=streams.stdin,
             stdout=streams.stdout,
             stderr=streams.stderr,
+            rights=rights_of(config),
         )
         try:
             leader = self._host.spawn(order, on_exit)
         except SpawnError as error:
             supervised.capture.release()
             supervised.capture.end()
-            return SpawnFailed(generation, str(error), error.errno not in PASSING)
+            permanent = error.errno not in PASSING
+            return SpawnFailed(generation, str(error), permanent, explain(supervised, error))
         supervised.capture.release()
         supervised.run = Run(leader, marker)
         supervised.port = config.port
         supervised.started_with = fingerprint(config)
+        supervised.env_files = env_files
         return None

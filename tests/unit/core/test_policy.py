@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from procman.core import policy
+from procman.core.causes import Cause
 from procman.core.config import AppConfig, Backoff, Check, CheckKind, Command, GiveUp, Restart
 
 TCP = Check(CheckKind.TCP, failures=3, retry_interval=1.0)
@@ -120,6 +121,13 @@ def test_a_delay_stays_finite_after_thousands_of_restarts() -> None:
 
 def test_starts_before_the_window_are_forgotten() -> None:
     assert policy.starts_within((0.0, 10.0, 10.1, 70.0), 70.0, GiveUp(10, 60.0)) == (10.1, 70.0)
+
+
+def test_what_no_restart_can_mend_is_left_alone_and_what_may_pass_is_not() -> None:
+    missing = Cause("missing module", "`express` is not installed", "`npm ci`", hopeless=True)
+    hold = policy.why_hold(False, 100.0, None, 103.0, WEB, missing)
+    assert hold == "not restarted: a restart can't mend that"
+    assert policy.why_hold(False, 100.0, None, 103.0, WEB, replace(missing, hopeless=False)) is None
 
 
 @pytest.mark.parametrize(("limit", "starts", "hopeless"), [(3, 2, False), (3, 3, True), (0, 99, False)])
