@@ -10,15 +10,17 @@ from typing import Any
 from procman.config.commands import Filling, make_command
 from procman.config.positions import Path
 from procman.config.problems import Problem, Problems
+from procman.config.references import References
 from procman.config.tables import WRONG, Values, build, merged
-from procman.core.config import AppConfig, Backoff, Check, CheckKind, Command, GiveUp, LogBudget
+from procman.core.config import AppConfig, Backoff, Check, CheckKind, Command, GiveUp, LogBudget, Restart
 from procman.core.fields import BACKOFF, CHECK, CHECK_KINDS, GIVE_UP, LOGS
 from procman.core.values import Bad
 
 _KIND_KEYS = (*CHECK_KINDS, "status", "headers")  # what goes with the kind of a check, and away with it
 # Keys whose parsed value is that of the attribute with their name.
 _PLAIN = ["port", "host", "check_interval", "start_timeout", "restart", "stop_signal", "stop_timeout"]
-_PLAIN += ["inherit_env", "port_policy", "autostart", "enabled", "tags"]
+_PLAIN += ["inherit_env", "port_policy", "autostart", "enabled", "tags", "instances"]
+_PLAIN += ["watch", "watch_ignore", "max_memory", "schedule", "user", "group", "umask", "nice", "limits"]
 _ONE_KIND = "keep one of them; a script in `exec` can ask for several things"
 
 
@@ -30,6 +32,13 @@ class Declared:
     own: Mapping[str, Any]  # parsed values of its own table
     inherited: Mapping[str, Any]  # of [defaults]
     manager: Mapping[str, Any]  # of [manager], under the keys of an app
+    family: str | None = None  # the name of its table, where that declares several `instances`
+    instance: int | None = None  # which of them it is, from 1
+
+    @property
+    def table(self) -> str:
+        """The name of its table."""
+        return self.family or self.name
 
     def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - of any field
         """Return the value in force of a key that is no table; `WRONG` if it has a problem."""
@@ -38,13 +47,13 @@ class Declared:
                 return layer[key]
         return default
 
-    def table(self, key: str) -> Values:
-        """Return the values of a table, of all layers."""
+    def merged(self, key: str) -> Values:
+        """Return the values of a key that is a table, of all layers."""
         return merged(*(layer.get(key, {}) for layer in (self.manager, self.inherited, self.own)))
 
     def path(self, *keys: str | int) -> Path:
         """Return where in the file a value comes from: the app's own table, or [defaults]."""
-        own = ("apps", self.name, *keys)
+        own = ("apps", self.table, *keys)
         layer: Any = self.own
         for key in keys:
             if not isinstance(layer, Mapping) or key not in layer:
@@ -53,7 +62,9 @@ class Declared:
         return own
 
 
-def build_app(declared: Declared, folder: str, problems: Problems) -> AppConfig | None:
+def build_app(
+    declared: Declared, folder: str, problems: Problems, references: References
+) -> AppConfig | None:
     """Return the app, or None if the file has problems; those of the app are noted.
 
     The conditions of `depends_on` are not resolved yet: they need the other apps.
@@ -62,29 +73,60 @@ def build_app(declared: Declared, folder: str, problems: Problems) -> AppConfig 
         declared: what the file says.
         folder: the absolute path of the folder of the file.
         problems: takes what is wrong.
+        references: what it can refer to.
     """
-    filling = Filling(declared.name, declared.get("port"))
+    filling = Filling(declared.name, declared.get("port"), references.fill)
+    env = _environment(declared, references, problems)
     command = _command(declared, filling, problems)
     check = _check(declared, filling, problems)
     prepare = _made(declared, ("prepare",), declared.get("prepare"), filling, problems)
+    if declared.get("schedule") is not None:
+        _check_schedule(declared, problems)
     if problems or command is None:  # of any app: there will be no configuration
         return None
     cwd = _path(folder, declared.get("cwd", "."))
     rest = {key: declared.get(key) for key in _PLAIN if declared.get(key) is not None}
+    if "schedule" in rest:
+        rest["restart"] = Restart.NEVER
     return AppConfig(
         declared.name,
         command,
         cwd=cwd,
         check=check,
         prepare=prepare,
-        backoff=build(Backoff, BACKOFF, declared.table("backoff")),
-        give_up=build(GiveUp, GIVE_UP, declared.table("give_up")),
-        logs=build(LogBudget, LOGS, declared.table("logs")),
-        env=tuple({**dict(declared.inherited.get("env", ())), **dict(declared.own.get("env", ()))}.items()),
+        backoff=build(Backoff, BACKOFF, declared.merged("backoff")),
+        give_up=build(GiveUp, GIVE_UP, declared.merged("give_up")),
+        logs=build(LogBudget, LOGS, declared.merged("logs")),
+        env=env,
         env_file=tuple(_path_in(cwd, folder, name) for name in declared.get("env_file", ())),
         prepare_inputs=tuple(_path(cwd, name) for name in declared.get("prepare_inputs", ())),
+        family=declared.family,
+        instance=declared.instance,
         **rest,
     )
+
+
+def _check_schedule(declared: Declared, problems: Problems) -> None:
+    """Note a `restart` beside a `schedule` that says something else; one of [defaults] is for the others."""
+    if declared.own.get("restart") in (Restart.ALWAYS, Restart.ON_FAILURE):
+        message = "an app with a `schedule` is not restarted: it runs again at its next time"
+        problems.add(Problem(declared.path("restart"), message, "leave `restart` out"))
+
+
+def _environment(
+    declared: Declared, references: References, problems: Problems
+) -> tuple[tuple[str, str], ...]:
+    """Return `env` of all layers, with references filled in."""
+    layers = [layer.get("env", ()) for layer in (declared.inherited, declared.own)]
+    below, own = ({} if layer is WRONG else dict(layer) for layer in layers)
+    variables = []
+    for name, value in {**below, **own}.items():
+        try:
+            variables.append((name, references.fill(value)))
+        except Bad as bad:
+            place: Path = ("apps", declared.table) if name in own else ("defaults",)
+            problems.add_bad((*place, "env", name), bad)
+    return tuple(variables)
 
 
 def _path(folder: str, written: str) -> str:
@@ -101,7 +143,7 @@ def _path_in(cwd: str, folder: str, written: str) -> str:
 
 
 def _command(declared: Declared, filling: Filling, problems: Problems) -> Command | None:
-    path: Path = ("apps", declared.name)
+    path: Path = ("apps", declared.table)
     if declared.get("command") is None:
         problems.add(Problem(path, "`command` is missing", 'say what to run: `command = "npm run dev"`'))
         return None

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from procman.config.apps import Declared, build_app
 from procman.config.diagnostics import Diagnostic, EmptyFile, InvalidConfig, MissingFile
+from procman.config.instances import expand
 from procman.config.names import closest
+from procman.config.overlay import read_document
 from procman.config.problems import Problem, Problems
 from procman.config.procfile import is_procfile, parse_procfile
+from procman.config.references import References
 from procman.config.relations import check_relations, resolve_conditions
 from procman.config.source import Source, read_source
-from procman.config.syntax import parse_toml
 from procman.config.tables import Values, build, read_table
-from procman.core.config import Config, LogBudget, ManagerConfig
-from procman.core.fields import APP, DEFAULTS, LOGS, MANAGER
+from procman.core.config import Config, HistoryBudget, LogBudget, ManagerConfig
+from procman.core.fields import APP, DEFAULTS, HISTORY, LOGS, MANAGER
 from procman.core.kinds import NAME, NAME_RULE
 from procman.core.values import quoted, wrong_type
 
@@ -39,6 +42,17 @@ def read_config(path: str, *, shown_as: str | None = None) -> Config:
     return parse_config(read_source(path, shown_as=shown_as))
 
 
+def read_in_place(path: str, place: str) -> Config:
+    """Return what the file at `path` would say if it stood at `place`, where it may not be yet.
+
+    Raises:
+        InvalidConfig: it is wrong; errors name `path`, and those of the local file of `place` that one.
+    """
+    if is_procfile(path) != is_procfile(place):  # one takes the place of the other, under its own name
+        place = os.path.join(os.path.dirname(place), os.path.basename(path))
+    return parse_config(read_source(path, place=place))
+
+
 def parse_config(source: Source) -> Config:
     """Return what a file that was read says.
 
@@ -47,7 +61,7 @@ def parse_config(source: Source) -> Config:
     """
     if is_procfile(source.path):
         return parse_procfile(source)
-    document = parse_toml(source)
+    document = read_document(source)
     problems = Problems()
     config = _config(document, source, problems)
     if problems or config is None:
@@ -61,17 +75,21 @@ def _config(document: Mapping[str, object], source: Source, problems: Problems) 
             problems.add(_unknown_table(key, raw))
     manager = read_table(MANAGER, document.get("manager", {}), ("manager",), "manager", problems)
     defaults = read_table(DEFAULTS, document.get("defaults", {}), ("defaults",), "defaults", problems)
-    declared = _declared(document, manager, defaults, problems)
-    check_relations(declared, problems)
-    apps = {name: build_app(app, source.folder, problems) for name, app in declared.items()}
+    tables = _declared(document, manager, defaults, problems)
+    declared = expand(tables, problems)
+    check_relations(tables, declared, problems)
+    references = References(declared, source.folder)
+    apps = {name: build_app(app, source.folder, problems, references) for name, app in declared.items()}
     complete = {name: app for name, app in apps.items() if app is not None}
     if problems:
         return None
     logs = build(LogBudget, LOGS, manager.get("logs", {}))
+    history = build(HistoryBudget, HISTORY, manager.get("history", {}))
     return Config(
         file=source.path,
         folder=source.folder,
-        manager=build(ManagerConfig, MANAGER, {**manager, "logs": logs}),
+        local_file=None if source.local is None else source.local.path,
+        manager=build(ManagerConfig, MANAGER, {**manager, "logs": logs, "history": history}),
         apps=resolve_conditions(complete, declared),
     )
 

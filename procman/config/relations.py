@@ -6,23 +6,30 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from procman.config.apps import Declared
+from procman.config.instances import names_of
 from procman.config.names import closest
 from procman.config.problems import Problem, Problems
 from procman.core.config import AppConfig, CheckKind, Condition, Restart
 from procman.core.order import find_cycle
 
 
-def check_relations(apps: Mapping[str, Declared], problems: Problems) -> None:
-    """Note the ports that two apps share, and the dependencies that can never hold."""
-    enabled = {name: app for name, app in apps.items() if app.get("enabled", True)}
-    _check_ports(enabled, problems)
-    for app in apps.values():
+def check_relations(tables: Mapping[str, Declared], apps: Mapping[str, Declared], problems: Problems) -> None:
+    """Note the ports that two apps share, and the dependencies that can never hold.
+
+    Args:
+        tables: what the file says, by the name of the table; dependencies are between tables.
+        apps: the same by app, where a table may have several.
+        problems: takes what is wrong.
+    """
+    _check_ports({name: app for name, app in apps.items() if app.get("enabled", True)}, problems)
+    enabled = {name: app for name, app in tables.items() if app.get("enabled", True)}
+    for app in tables.values():
         for index, (name, condition) in enumerate(_waits(app)):
-            problem = _dependency_problem(app, name, condition, apps, enabled)
+            problem = _dependency_problem(app, name, condition, tables, enabled)
             if problem:
                 item = name if condition else index  # only a table has conditions
                 problems.add(Problem(("apps", app.name, "depends_on", item), *problem))
-    _check_cycles(apps, problems)
+    _check_cycles(tables, problems)
 
 
 def resolve_conditions(
@@ -31,20 +38,23 @@ def resolve_conditions(
     """Return the apps with their dependencies; without a condition they wait for health, if it is checked.
 
     An app that another waits for to be completed is not restarted after an exit without an error, unless its
-    own `restart` says otherwise: else nobody could ever wait for it.
+    own `restart` says otherwise: else nobody could ever wait for it. Who waits for a table of several
+    instances waits for them all.
     """
+    members = names_of(declared)
     awaited = {
-        name
+        each
         for app in declared.values()
         for name, condition in _waits(app)
-        if condition is Condition.COMPLETED and name in apps
+        if condition is Condition.COMPLETED
+        for each in members.get(name, ())
     }
 
     def usual(name: str) -> Condition:
         return Condition.STARTED if apps[name].check.kind is CheckKind.NONE else Condition.HEALTHY
 
     def resolved(app: AppConfig) -> AppConfig:
-        waits = _waits(declared[app.name])
+        waits = [(each, said) for name, said in _waits(declared[app.name]) for each in members[name]]
         if app.name in awaited and declared[app.name].get("restart") is None:
             app = replace(app, restart=Restart.ON_FAILURE)
         return replace(app, depends_on=tuple((name, said or usual(name)) for name, said in waits))
@@ -67,7 +77,8 @@ def _check_ports(enabled: Mapping[str, Declared], problems: Problems) -> None:
         owner = owners.setdefault(port, app.name)
         if owner != app.name:
             message = f"{port} is the port of `{owner}` already"
-            problems.add(Problem(("apps", app.name, "port"), message, beside=("apps", owner, "port")))
+            beside = ("apps", enabled[owner].table, "port")
+            problems.add(Problem(("apps", app.table, "port"), message, beside=beside))
 
 
 def _dependency_problem(
@@ -86,6 +97,8 @@ def _dependency_problem(
         return f"no app is called `{name}`", f"did you mean `{close}`?" if close else known
     if name not in enabled and app.name in enabled:
         return f"`{name}` is not enabled", f"enable `{name}`, or take it out here"
+    if apps[name].get("schedule") is not None:
+        return f"`{name}` runs at certain times: nothing can wait for it", f"take `{name}` out here"
     if condition is Condition.COMPLETED and apps[name].get("restart") is Restart.ALWAYS:
         hint = f'set `restart = "on-failure"` or `"never"` for `{name}`, or leave it out'
         return f'`{name}` never completes: its `restart` is "always"', hint

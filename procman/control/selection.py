@@ -20,6 +20,9 @@ def explain(unknown: UnknownApp, names: Iterable[str]) -> tuple[str, str]:
 
 def select_shown(patterns: Sequence[str], apps: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return those apps of a status document that `patterns` mean; raises `UnknownApp`."""
-    known = {app["name"]: AppConfig(app["name"], Command(()), tags=tuple(app["tags"])) for app in apps}
+    known = {
+        app["name"]: AppConfig(app["name"], Command(()), tags=tuple(app["tags"]), family=app.get("family"))
+        for app in apps
+    }
     chosen = set(select(patterns, known))
     return [app for app in apps if app["name"] in chosen]

@@ -1,4 +1,7 @@
-"""Which apps a command means: names, globs and `@tag`; nothing named means all."""
+"""Which apps a command means: names, globs and `@tag`; nothing named means all.
+
+The name of a table with several `instances` means all of them.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,11 @@ def select(patterns: Sequence[str], apps: Mapping[str, AppConfig]) -> tuple[str,
         if pattern.startswith("@"):
             matching = {name for name, app in apps.items() if pattern[1:] in app.tags}
         else:
-            matching = {name for name in apps if fnmatchcase(name, pattern)}
+            matching = {
+                name
+                for name, app in apps.items()
+                if fnmatchcase(name, pattern) or fnmatchcase(app.table, pattern)
+            }
         if not matching:
             raise UnknownApp(pattern, tuple(apps))
         chosen |= matching
