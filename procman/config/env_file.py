@@ -8,7 +8,7 @@ escapes; quoted ones may go over several lines. `${VAR}` is filled in outside si
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from procman.config.diagnostics import Diagnostic, InvalidConfig, Lines
 
@@ -32,6 +32,7 @@ class Variable:
 
     name: str
     parts: tuple[Part, ...]
+    line: int = 0  # where it begins, from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ def parse_env_file(text: str, shown: str) -> EnvFile:
     at = _end(_IGNORED, text, 0)
     while at < len(text):
         try:
+            line, _ = lines.place(at)
             variable, at = _variable(text, at)
-            variables.append(variable)
+            variables.append(replace(variable, line=line))
         except _Broken as broken:
             # Without the line: it may be part of a secret, and an error ends up in logs.
             line, column = lines.place(broken.start)

@@ -3,7 +3,7 @@
 The last of these that has a variable wins:
 
 1. the environment of the manager, without what npm adds for its own scripts; with `inherit_env = false` only
-   what every program needs (`NEEDED`);
+   what every program needs (`NEEDED`); of an app with a `user`, `HOME` and its like are that user's;
 2. the files of `env_file`, in order;
 3. `PORT`, where the app declares a `port`: checks go there, so an `env_file` that says otherwise would only
    hide the app from them;
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from procman.config.diagnostics import Diagnostic, InvalidConfig, MissingFile
 from procman.config.env_file import EnvFile, parse_env_file
@@ -28,7 +29,24 @@ NEEDED = frozenset(("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "T
 _OPENING = re.compile(r"\$(\$?)\{")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-|\})")
 
+# Sources, beside the lines of env files.
+MANAGER, PORT, INSTANCES, ENV = "the manager's environment", "`port`", "`instances`", "`env`"
+USER = "`user`"
+
 Lookup = Callable[[str], str | None]
+Note = Callable[
+    [str, str], None
+]  # is told of a variable and where its value comes from, at each that it gets
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One variable of an app, and where it comes from."""
+
+    name: str
+    value: str
+    source: str  # `MANAGER`, `PORT`, `ENV`, or the line of an env file: `.env:3`
+    overrides: tuple[str, ...] = ()  # sources that had a value for it too, the oldest first
 
 
 def build_environment(
@@ -70,8 +88,40 @@ def read_env_files(app: AppConfig) -> tuple[EnvFile, ...]:
     return tuple(files)
 
 
+def trace_environment(
+    app: AppConfig, manager_env: Mapping[str, str], account: Mapping[str, str] | None = None
+) -> tuple[Origin, ...]:
+    """Return every variable that an app gets which starts now, by name, with where it comes from.
+
+    Args:
+        app: whose environment it is.
+        manager_env: the environment of the manager.
+        account: what its `user` brings along.
+
+    Raises:
+        InvalidConfig: an env file is not there or has broken lines; every error of every file.
+    """
+    sources: dict[str, list[str]] = {}
+
+    own = account or {}
+
+    def note(name: str, source: str) -> None:
+        sources.setdefault(name, []).append(USER if source == MANAGER and name in own else source)
+
+    inherited = {**manager_env, **own}
+    found = merge_environment(app, inherited, read_env_files(app), port=app.port, note=note)
+    return tuple(
+        Origin(name, found[name], sources[name][-1], tuple(sources[name][:-1])) for name in sorted(found)
+    )
+
+
 def merge_environment(
-    app: AppConfig, manager_env: Mapping[str, str], files: Iterable[EnvFile], *, port: int | None
+    app: AppConfig,
+    manager_env: Mapping[str, str],
+    files: Iterable[EnvFile],
+    *,
+    port: int | None,
+    note: Note = lambda name, source: None,
 ) -> dict[str, str]:
     """Return what an app gets, given the env files that were read."""
     inherited = without_npm(manager_env)
@@ -80,8 +130,14 @@ def merge_environment(
         for name, value in inherited.items()
         if app.inherit_env or name in NEEDED or name.startswith("LC_")
     }
+    for name in result:
+        note(name, MANAGER)
     if port is not None:
         result["PORT"] = str(port)
+        note("PORT", PORT)
+    if app.instance is not None:
+        result["PROCMAN_INSTANCE"] = str(app.instance)
+        note("PROCMAN_INSTANCE", INSTANCES)
 
     def lookup(name: str) -> str | None:
         return result.get(name, inherited.get(name))
@@ -91,8 +147,10 @@ def merge_environment(
             if variable.name != "PORT" or port is None:
                 parts = (expand(part, lookup) if filled else part for part, filled in variable.parts)
                 result[variable.name] = "".join(parts)
+                note(variable.name, f"{file.shown}:{variable.line}")
     for name, value in app.env:
         result[name] = expand(value, lookup)
+        note(name, ENV)
     return result
 
 
