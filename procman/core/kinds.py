@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
-from procman.core.config import Condition, PortPolicy, Restart
+from procman.core import schedules
+from procman.core.config import Condition, PortPolicy, Reload, Restart
+from procman.core.globs import read_glob
 from procman.core.values import (
     Bad,
     alternatives,
@@ -37,6 +40,12 @@ _VARIABLE = re.compile(r"[^=\0]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110
 _RANGE = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?")
 _condition = one_of(Condition)
+_bytes = size(0)
+# Those of setrlimit(2) that both Linux and macOS have and heed.
+LIMIT_NAMES = ("as", "core", "cpu", "data", "fsize", "memlock", "nofile", "nproc", "stack")
+
+
+Schema = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,7 @@ class Kind:
 
     words: str  # for the reference page
     parse: Callable[[object], object]  # raises `Bad`
+    schema: Schema  # as JSON Schema says it, as far as it can; for editors
 
 
 def command(raw: object) -> str | tuple[str, ...]:
@@ -202,6 +212,74 @@ def check(raw: object) -> Mapping[str, object]:
     return table(raw)
 
 
+def patterns(raw: object) -> tuple[str, ...]:
+    """Return patterns of files that can be matched."""
+    written = texts(raw)
+    for index, pattern in enumerate(written):
+        try:
+            read_glob(pattern)
+        except ValueError as error:
+            at = (index,) if isinstance(raw, list) else ()
+            raise Bad(f"expected a pattern of files: {error}, in {quoted(pattern)}", at=at) from error
+    return written
+
+
+def schedule(raw: object) -> str:
+    """Return a cron expression that has times, its fields one space apart."""
+    expected = 'a cron expression such as "0 3 * * *"'
+    written = text(raw, expected=expected)
+    try:
+        schedules.check(written.strip())
+    except schedules.BadSchedule as bad:
+        fields = list(re.finditer(r"\S+", written))
+        part = None if bad.field is None else fields[bad.field].span()
+        raise Bad(f"expected {expected}: {bad}", part=part) from bad
+    return " ".join(written.split())
+
+
+def account(raw: object) -> str:
+    """Return the name or the number of a user or a group, as text."""
+    if type(raw) is int:
+        if not 0 <= raw < 2**32 - 1:  # the last one means "leave it as it is" to setuid(2)
+            raise Bad(f"expected a name or a number below {2**32 - 1}, got {bare(raw)}")
+        return str(raw)
+    return text(raw, expected="a name or a number")
+
+
+def umask(raw: object) -> str:
+    """Return a mask as three octal digits."""
+    expected = 'an octal mask such as "022"'
+    if type(raw) is int:
+        raise wrong_type(expected, raw, "put it in quotes: TOML has other numbers than chmod")
+    if not isinstance(raw, str):
+        raise wrong_type(expected, raw)
+    if not re.fullmatch("0?[0-7]{1,3}", raw):
+        raise Bad(f"expected {expected}, got {quoted(raw)}")
+    return f"{int(raw, 8):03o}"
+
+
+def limits(raw: object) -> tuple[tuple[str, int | None], ...]:
+    """Return limits with their numbers, None for no limit."""
+    found = []
+    for name, value in table(raw).items():
+        if name not in LIMIT_NAMES:
+            known = f"known are {', '.join(f'`{each}`' for each in LIMIT_NAMES)}"
+            raise Bad(f"expected the name of a limit, got {quoted(name)}", known, at=(name,), key=True)
+        found.append((name, inside(_limit, value, name)))
+    return tuple(found)
+
+
+def _limit(raw: object) -> int | None:
+    expected = 'a number, a size such as "1GiB" or "unlimited"'
+    if raw == "unlimited":
+        return None
+    if type(raw) is int and 0 <= raw < 2**63:
+        return raw
+    if isinstance(raw, str) and not raw.isdecimal():
+        return _bytes(raw)
+    raise wrong_type(expected, raw, "remove the quotes" if isinstance(raw, str) else None)
+
+
 def give_up(raw: object) -> Mapping[str, object]:
     """Return the table of `give_up`; `0` is short for `{ starts = 0 }`."""
     if type(raw) is int and raw == 0:
@@ -209,32 +287,103 @@ def give_up(raw: object) -> Mapping[str, object]:
     return table(raw)
 
 
-BOOLEAN = Kind("boolean", boolean)
-TABLE = Kind("table", table)
-TEXT_PATH = Kind("path", text)
-PATHS = Kind("path or array of paths", texts)
+def _choice(choices: type[Enum]) -> Kind:
+    values = [choice.value for choice in choices]
+    words = alternatives(f'`"{value}"`' for value in values)
+    return Kind(words, one_of(choices), {"type": "string", "enum": values})
+
+
+def _whole(low: int, high: int) -> Kind:
+    schema = {"type": "integer", "minimum": low, "maximum": high}
+    return Kind(f"{low} to {high}", integer(low, high), schema)
+
+
+def _one_or_many(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "array", "items": schema}]}
+
+
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_TABLE: Schema = {"type": "object"}
+_SCALAR: Schema = {"type": ["string", "number", "boolean"]}
+_DURATION: Schema = {
+    "anyOf": [
+        {"type": "number", "minimum": 0},
+        {"type": "string", "pattern": r"^(?=.)([\d.]+d)?([\d.]+h)?([\d.]+m)?([\d.]+s)?([\d.]+ms)?$"},
+    ]
+}
+_SIZE: Schema = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1},
+        {"type": "string", "pattern": r"^[\d.]+ *([kKmMgGtT][iI]?)?[bB]$"},
+    ]
+}
+_SIGNAL_NAMES = [form for full in SIGNALS for name in (full, full[3:]) for form in (name, name.lower())]
+_CODES: Schema = {"type": ["string", "integer"]}
+
+BOOLEAN = Kind("boolean", boolean, {"type": "boolean"})
+TABLE = Kind("table", table, _TABLE)
+TEXT_PATH = Kind("path", text, _TEXT)
+PATHS = Kind("path or array of paths", texts, _one_or_many(_TEXT))
 # What comes again and again has a floor: 10 ms keeps a slip from eating a processor.
-RHYTHM = Kind("duration", duration(0.01))
-DURATION = Kind("duration", duration(0.0))
-SIZE = Kind("size", size(1000))
-PORT = Kind("1 to 65535", integer(1, 65535))
-COUNT = Kind("1 to 1000", integer(1, 1000))
-KEEP = Kind("0 to 1000", integer(0, 1000))
-STARTS = Kind("0 to 1000000", integer(0, 1_000_000))
-FACTOR = Kind("number from 1 to 100", number(1, 100))
-SHARE = Kind("number from 0 to 1", number(0, 1))
-PORT_POLICY = Kind(alternatives(f'`"{choice.value}"`' for choice in PortPolicy), one_of(PortPolicy))
-RESTART = Kind(alternatives(f'`"{choice.value}"`' for choice in Restart), one_of(Restart))
-COMMAND = Kind("string or array of strings", command)
-HOST = Kind("host name or address", host)
-TARGET = Kind("path", target)
-TRUE = Kind("`true`", true)
-STATUS = Kind("status codes", status)
-HEADERS = Kind("table of strings", headers)
-PATTERN = Kind("regular expression", pattern)
-SIGNAL = Kind("signal", signal)
-DEPENDENCIES = Kind("array of apps, or table of app = condition", dependencies)
-ENVIRONMENT = Kind("table of strings", environment)
-TAGS = Kind("string or array of strings", tags)
-CHECK = Kind("table", check)
-GIVE_UP = Kind("table or `0`", give_up)
+RHYTHM = Kind("duration", duration(0.01), _DURATION)
+DURATION = Kind("duration", duration(0.0), _DURATION)
+SIZE = Kind("size", size(1000), _SIZE)
+# Below these a history has room for next to nothing, and `keep = 0` could mean all as well as none.
+HISTORY_SIZE = Kind("size", size(1_000_000), _SIZE)
+HISTORY_AGE = Kind("duration", duration(3600.0), _DURATION)
+PORT = _whole(1, 65535)
+COUNT = _whole(1, 1000)
+KEEP = _whole(0, 1000)
+INSTANCES = _whole(1, 100)
+STARTS = _whole(0, 1_000_000)
+FACTOR = Kind("number from 1 to 100", number(1, 100), {"type": "number", "minimum": 1, "maximum": 100})
+SHARE = Kind("number from 0 to 1", number(0, 1), {"type": "number", "minimum": 0, "maximum": 1})
+PORT_POLICY = _choice(PortPolicy)
+RESTART = _choice(Restart)
+RELOAD = _choice(Reload)
+COMMAND = Kind("string or array of strings", command, _one_or_many(_TEXT))
+HOST = Kind("host name or address", host, {"type": "string", "pattern": r"^[^\s/]+$"})
+TARGET = Kind("path", target, {"type": "string", "pattern": "^/[!-~]*$"})
+TRUE = Kind("`true`", true, {"type": "boolean", "enum": [True]})
+STATUS = Kind("status codes", status, _one_or_many(_CODES))
+HEADERS = Kind("table of strings", headers, {"type": "object", "additionalProperties": {"type": "string"}})
+PATTERN = Kind("regular expression", pattern, _TEXT)
+SIGNAL = Kind("signal", signal, {"type": "string", "pattern": f"^({'|'.join(_SIGNAL_NAMES)})$"})
+DEPENDENCIES = Kind(
+    "array of apps, or table of app = condition",
+    dependencies,
+    {
+        "anyOf": [
+            {"type": "array", "items": _TEXT, "uniqueItems": True},
+            {
+                "type": "object",
+                "additionalProperties": {"type": "string", "enum": [each.value for each in Condition]},
+            },
+        ]
+    },
+)
+ENVIRONMENT = Kind("table of strings", environment, {"type": "object", "additionalProperties": _SCALAR})
+TAGS = Kind(
+    "string or array of strings", tags, _one_or_many({"type": "string", "pattern": f"^{NAME.pattern}$"})
+)
+_ID: Schema = {"type": ["string", "integer"]}
+_LIMIT: Schema = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": r"^(unlimited|[\d.]+ *([kKmMgGtT][iI]?)?[bB])$"},
+    ]
+}
+# Less than any program of a tree needs is a slip of the unit.
+MEMORY = Kind("size", size(1_000_000), _SIZE)
+PATTERNS = Kind("pattern or array of patterns", patterns, _one_or_many(_TEXT))
+SCHEDULE = Kind("cron expression", schedule, _TEXT)
+USER = Kind("name or number", account, _ID)
+UMASK = Kind("octal mask, as a string", umask, {"type": "string", "pattern": "^0?[0-7]{1,3}$"})
+NICE = _whole(-20, 19)
+LIMITS = Kind(
+    f"table of limits ({', '.join(f'`{name}`' for name in LIMIT_NAMES)})",
+    limits,
+    {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(LIMIT_NAMES, _LIMIT)},
+)
+CHECK = Kind("table", check, _TABLE)
+GIVE_UP = Kind("table or `0`", give_up, _TABLE)
