@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import assert_never
+from typing import Any, assert_never
 
+from procman.core import kinds
 from procman.core.config import AppConfig, Check, CheckKind, Command, Config
-from procman.core.fields import APP, CHECK, CHECK_KINDS, Change, Field, Table
+from procman.core.fields import APP, CHECK, CHECK_KINDS, MANAGER_ONLY, Change, Field, Table
 from procman.core.secrets import HIDDEN, hide
 from procman.core.values import duration_text, size_text
 
@@ -23,11 +25,20 @@ OF_EVERY_CHECK = {key: field for key, field in CHECK.items() if key not in CHECK
 _BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 
 
+# Why a change asks what it asks of a running app.
+REASONS = {
+    Change.RESTART: "its process was started with the old value",
+    Change.LIVE: "the manager goes on with the new value; the process is not touched",
+    Change.NEXT_START: "it is read when the app starts",
+}
+
+
 class Verb(Enum):
     """What is done to one app."""
 
     ADD = "add"
     REMOVE = "remove"
+    RENAME = "rename"  # another name and nothing else: its run goes on
     RESTART = "restart"  # it is running something that is no longer declared
     LIVE = "live"  # it takes the change over as it runs
     NEXT_START = "next start"  # nothing to do now
@@ -50,6 +61,7 @@ class AppChange:
     name: str
     verb: Verb
     fields: tuple[FieldChange, ...] = ()
+    was: str | None = None  # RENAME: the name that it had
 
     @property
     def keys(self) -> str:
@@ -59,12 +71,13 @@ class AppChange:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Every app that differs, in the order of the new file; removed ones last."""
+    """Every app that differs, in the order of the new file, removed ones last; and what the manager heeds."""
 
     changes: tuple[AppChange, ...] = ()
+    manager: tuple[FieldChange, ...] = ()  # keys of [manager] that no app has; it goes on with the new values
 
     def __bool__(self) -> bool:
-        return bool(self.changes)
+        return bool(self.changes or self.manager)
 
 
 def make_plan(old: Config | None, new: Config) -> Plan:
@@ -72,16 +85,73 @@ def make_plan(old: Config | None, new: Config) -> Plan:
     before = old.enabled_apps() if old is not None else {}
     after = new.enabled_apps()
     known = old.apps if old is not None else {}
+    renamed = _renamed(
+        {name: app for name, app in before.items() if name not in new.apps},
+        {name: app for name, app in after.items() if name not in known},
+    )
     changes: list[AppChange] = []
     for name, app in after.items():
         if name in before:
             changes += _compare(before[name], app)
+        elif name in renamed:
+            was = renamed[name]
+            field = FieldChange("name", _string(was), _string(name), Change.LIVE)
+            changes.append(AppChange(name, Verb.RENAME, (field,), was))
         else:
             changes.append(AppChange(name, Verb.ADD, _switched(known.get(name), app)))
     for name, app in before.items():
-        if name not in after:
+        if name not in after and name not in renamed.values():
             changes.append(AppChange(name, Verb.REMOVE, _switched(app, new.apps.get(name))))
-    return Plan(tuple(changes))
+    manager = () if old is None else _differences(MANAGER_ONLY, old.manager, new.manager)
+    return Plan(tuple(changes), tuple(manager))
+
+
+def _renamed(gone: Mapping[str, AppConfig], come: Mapping[str, AppConfig]) -> dict[str, str]:
+    """Return the old name of each app that has a new one and differs in nothing else.
+
+    Two apps that are alike are not told apart: then each is a new one.
+    """
+    twins = {
+        name: [old for old, each in gone.items() if replace(app, name=old, family=each.family) == each]
+        for name, app in come.items()
+    }
+    claims = Counter(old for olds in twins.values() for old in olds)
+    return {name: olds[0] for name, olds in twins.items() if len(olds) == 1 and claims[olds[0]] == 1}
+
+
+def summarise(plan: Plan) -> str:
+    """Return a plan on one line, for the log."""
+    parts = [
+        f"rename {change.was} to {change.name}"
+        if change.was is not None
+        else f"{change.verb.value} {change.name} {change.keys}".strip()
+        for change in plan.changes
+    ]
+    if plan.manager:
+        parts.append(f"live [manager] {', '.join(f'`{field.key}`' for field in plan.manager)}")
+    return "; ".join(parts) or "no change"
+
+
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """Return a plan as it is shown to programs."""
+    changes = [
+        {"app": change.name, "verb": change.verb.value, "fields": _fields_data(change.fields)}
+        for change in plan.changes
+    ]
+    return {"changes": changes, "manager": _fields_data(plan.manager)}
+
+
+def _fields_data(fields: Sequence[FieldChange]) -> list[dict[str, str]]:
+    return [
+        {
+            "key": field.key,
+            "old": field.old,
+            "new": field.new,
+            "change": field.change.value,
+            "why": REASONS[field.change],
+        }
+        for field in fields
+    ]
 
 
 def _switched(old: AppConfig | None, new: AppConfig | None) -> tuple[FieldChange, ...]:
@@ -119,6 +189,9 @@ def _differences(table: Table, old: object, new: object, inside: str = "") -> It
                 yield FieldChange("shell", old_shell, new_shell, field.change)
             case tuple(), tuple() if field.kind == "table of strings":
                 yield from _entries(field, key, dict(before), dict(after))
+            case tuple(), tuple() if field.takes is kinds.LIMITS:
+                limits = [{name: _show_limit(most) for name, most in each} for each in (before, after)]
+                yield from _limits(field, key, *limits)
             case _:
                 yield FieldChange(key, _show(field, before), _show(field, after), field.change)
 
@@ -138,6 +211,17 @@ def _entries(field: Field, key: str, old: Mapping[str, str], new: Mapping[str, s
             yield FieldChange(f"{key}.{_key(name)}", before, after, field.change)
     if old == new and any("${" in value for value in new.values()):  # `${VAR}` sees what stands before it
         yield FieldChange(key, _show(field, tuple(old)), _show(field, tuple(new)), field.change)
+
+
+def _limits(field: Field, key: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[FieldChange]:
+    """Yield each limit that differs."""
+    for name in dict.fromkeys((*old, *new)):
+        if old.get(name) != new.get(name):
+            yield FieldChange(f"{key}.{name}", old.get(name, "none"), new.get(name, "none"), field.change)
+
+
+def _show_limit(most: int | None) -> str:
+    return '"unlimited"' if most is None else str(most)
 
 
 def _show_entry(name: str, value: str | None) -> str:

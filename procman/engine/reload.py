@@ -1,4 +1,4 @@
-"""Follows the file: reads it again after every change, and keeps the last good one in force.
+"""Follows the file and its local file: reads them after every change, and keeps the last good ones in force.
 
 An editor may be caught between truncating and writing, so a file that does not read is looked at once more
 before it is called wrong.
@@ -7,11 +7,12 @@ before it is called wrong.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from procman.config.read import InvalidConfig, parse_config
-from procman.config.source import read_source
-from procman.core.config import Config
+from procman.config.source import local_path, read_source
+from procman.core.config import Config, Reload
+from procman.core.plan import Plan, make_plan
 from procman.host.base import Cancellable, Host
 
 SECOND_LOOK = 0.25  # seconds; a save takes milliseconds, and an edit has to be applied within a second
@@ -21,8 +22,39 @@ SECOND_LOOK = 0.25  # seconds; a save takes milliseconds, and an edit has to be 
 class FileState:
     """How the file on disk stands to what is in force."""
 
-    error: str | None  # every diagnostic, rendered; None when the file is applied
+    error: str | None  # every diagnostic, rendered; None when it is valid
     applied_at: float  # seconds since the epoch, of the last good one
+    waiting: Plan | None = None  # what it would do, where its user is to be asked first
+
+    @property
+    def word(self) -> str:
+        """What `status` calls it."""
+        if self.error is not None:
+            return "rejected"
+        return "applied" if self.waiting is None else "edited"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What becomes of an edit: what is in force now, and what has to be asked first."""
+
+    config: Config
+    waiting: Plan | None
+
+
+def judge(old: Config, new: Config) -> Edit:
+    """Return what becomes of an edit that nobody has asked to be applied, by `reload` of [manager].
+
+    A new `reload` holds at once: whoever turns to `"auto"` has nothing to be asked any more, and whoever
+    turns to `"off"` wants to hear nothing more of what is not applied.
+    """
+    if Reload.AUTO in (old.manager.reload, new.manager.reload):
+        return Edit(new, None)
+    plan = make_plan(old, new)
+    if all(change.key == "reload" for change in plan.manager) and not plan.changes:
+        return Edit(new, None)
+    config = replace(old, manager=replace(old.manager, reload=new.manager.reload))
+    return Edit(config, make_plan(config, new) if new.manager.reload is Reload.ASK else None)
 
 
 class Reloader:
@@ -31,23 +63,33 @@ class Reloader:
     Args:
         host: tells when the file may have changed.
         config: what the file said when it was read first.
-        digest: of its bytes then.
+        version: of its text then.
         on_read: called with what it says after a change.
+        heeds: returns whether a change is to be looked at.
     """
 
     def __init__(
-        self, host: Host, config: Config, digest: str, on_read: Callable[[Config | InvalidConfig], object]
+        self,
+        host: Host,
+        config: Config,
+        version: str,
+        on_read: Callable[[Config | InvalidConfig], object],
+        heeds: Callable[[], bool],
     ) -> None:
         self._host = host
         self._path = config.file
         self._on_read = on_read
         self._again: Cancellable | None = None
-        self._last = digest, config  # of the newest valid text
-        self._watch = host.watch_file(self._path, self._changed)
+        self._heeds = heeds
+        self._last = version, config  # of the newest valid text
+        beside = local_path(self._path)
+        paths = (self._path,) if beside is None else (self._path, beside)
+        self._watches = [host.watch_file(path, self._changed) for path in paths]
 
     def close(self) -> None:
         """Stop following the file."""
-        self._watch.cancel()
+        for watch in self._watches:
+            watch.cancel()
         self._forget()
 
     def read(self) -> Config | InvalidConfig:
@@ -59,13 +101,15 @@ class Reloader:
         """Return what the file says now; one that says what it said is not parsed again."""
         try:
             source = read_source(self._path)
-            if self._last[0] != source.digest:
-                self._last = source.digest, parse_config(source)
+            if self._last[0] != source.version:
+                self._last = source.version, parse_config(source)
         except InvalidConfig as error:
             return error
         return self._last[1]
 
     def _changed(self) -> None:
+        if not self._heeds():
+            return
         read = self.read()
         if isinstance(read, InvalidConfig):
             self._again = self._host.call_at(self._host.now() + SECOND_LOOK, self._insist)
