@@ -69,7 +69,9 @@ def _diagnostic(file: str, text: str, reason: str) -> Diagnostic:
         path, span = found.repeated[-1]
         message = f"`{path[-1]}` is here twice, first on line {lines.number(found.keys[path].start)}"
         return lines.at(file, span.start, span.end, message)
-    stuck = found.stuck
+    stuck = (
+        found.stuck if found.stuck is not None and found.stuck < len(text) else None
+    )  # `key =` and no more
     if (
         stuck is not None
         and text[stuck] in "\"'"

@@ -47,6 +47,23 @@ def replace_text(source: Source, text: str) -> None:
         raise
 
 
+def create_text(path: str, text: str) -> None:
+    """Make a new file with `text` in it.
+
+    Raises:
+        FileExistsError: something is at that path already, be it a link to nowhere; it is left alone.
+        OSError: it cannot be written, and is not there.
+    """
+    with open(path, "x", encoding="utf-8", newline="") as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            os.unlink(path)
+            raise
+
+
 def _make_alike(descriptor: int, status: os.stat_result) -> None:
     """Give a file the owner and the mode of another; in this order, because a new owner clears bits of it."""
     if sys.platform != "win32":
