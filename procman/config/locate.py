@@ -11,7 +11,7 @@ _SOCKET = os.path.join(".procman", "control.sock")
 class NoFile(Exception):
     """No file was named, and none was found; `hint` says what to do."""
 
-    hint = 'create `portwatch.toml` with `[apps.web]` and `command = "npm run dev"`, or name a file with `-f`'
+    hint = "`procman init` writes a `portwatch.toml` from what it finds here; `-f` names another file"
 
 
 def find_file(explicit: str | None = None) -> str:
