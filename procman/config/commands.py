@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from procman.core.config import Command
@@ -17,6 +18,7 @@ _TOKEN = re.compile(
     | (?P<double>"(?:\\.|[^"\\])*")
     | (?P<escaped>\\.)
     | (?P<operator>&&|\|\||>>|<<|\$\(|[|;<>&`])
+    | (?P<reference>\$\{apps\.[^{}\s]*\})
     | (?P<variable>\$\{?[A-Za-z_])
     | (?P<plain>[^\s'"\\|;<>&`$]+|\$)
     """,
@@ -30,24 +32,27 @@ _SHELL = "set `shell = true`"
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What stands for `{name}` and `{port}` in the commands of an app."""
+    """What stands for `{name}`, `{port}` and references in the commands of an app."""
 
     name: str
     port: int | None
+    refer: Callable[[str], str] = str  # fills in `${apps.api.port}`; raises `Bad`
 
     def fill(self, text: str) -> str:
-        """Return `text` with `{port}` and `{name}` filled in; all other braces stay.
+        """Return `text` with `{port}`, `{name}` and references filled in; all other braces stay.
 
         Raises:
-            Bad: there is a `{port}`, and the app has none.
+            Bad: there is a `{port}`, and the app has none; or a reference leads nowhere.
         """
         if "{" not in text:
             return text
+        self.refer(text)  # now, because an error has a place in what is written
         for match in _FILL.finditer(text):
             if match[1] == "port" and self.port is None:
                 message = f"`{{port}}` needs a port, and `{self.name}` has none"
                 raise Bad(message, "add `port = …` to the app", part=match.span())
-        return _FILL.sub(lambda match: self.name if match[1] == "name" else str(self.port), text)
+        filled = _FILL.sub(lambda match: self.name if match[1] == "name" else str(self.port), text)
+        return self.refer(filled)
 
 
 def make_command(written: str | tuple[str, ...], filling: Filling, *, shell: bool) -> Command:

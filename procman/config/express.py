@@ -16,7 +16,6 @@ from procman.core.fields import APP, CHECK, CHECK_KINDS, MANAGER, Field, Table
 from procman.core.secrets import hide
 from procman.core.values import duration_text, size_text
 
-_DURATIONS = (kinds.RHYTHM, kinds.DURATION)
 _OF_HTTP = ("status", "headers")
 
 
@@ -40,7 +39,8 @@ def in_force(config: Config | None, document: Mapping[str, object], key: Key) ->
         return default_of(key.field) if value is None and top == "defaults" and key.field else value
     if top == "manager":
         return _at(plain(MANAGER, config.manager), key.inside)
-    app = config.apps.get(rest[0])
+    first = next((each for each in config.apps.values() if each.table == rest[0]), None)
+    app = config.apps.get(rest[0], first)
     return None if app is None else _at(plain(APP, app), key.inside)
 
 
@@ -126,15 +126,17 @@ def _plain(field: Field, value: object) -> object:
             return ",".join(f"{low}" if low == high else f"{low}-{high}" for low, high in value)
         case tuple() if field.takes in (kinds.ENVIRONMENT, kinds.HEADERS):
             return dict(value)
+        case tuple() if field.takes is kinds.LIMITS:
+            return {name: "unlimited" if most is None else most for name, most in value}
         case () | None:
             return default_of(field)
         case tuple() if field.takes is kinds.DEPENDENCIES:
             return {name: condition.value for name, condition in value}
         case tuple():
             return list(value)
-        case int() | float() if field.takes in _DURATIONS:
+        case int() | float() if field.kind == "duration":
             return duration_text(value)
-        case int() if field.takes is kinds.SIZE:
+        case int() if field.kind == "size":
             return size_text(value)
         case float():
             return int(value) if value.is_integer() else value

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from procman.core.fields import APP, BACKOFF, CHECK, GIVE_UP, LOGS, NOT_A_DEFAULT, Table
 
-UNSUPPORTED = frozenset(
-    "tty instances watch watch_ignore max_memory schedule user group umask nice limits".split()  # noqa: SIM905
-)
+UNSUPPORTED = frozenset({"tty"})
 
 # Other tools' names of what an app has, with ours; a name that several use stands with the best known.
 _NAMES = {

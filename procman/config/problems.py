@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from procman.config.diagnostics import Diagnostic, Lines
@@ -43,22 +44,45 @@ class Problems:
         self.add(Problem((*path, *bad.at), bad.message, bad.hint, bad.key, bad.part))
 
     def diagnostics(self, source: Source) -> tuple[Diagnostic, ...]:
-        """Return every problem with its place, in the order of the file."""
-        lines, positions = Lines(source.text), locate(source.text)
+        """Return every problem with its place, in the order of the file, and then of its local file."""
+        texts = [_Text(each) for each in (source, source.local) if each is not None]
 
-        def diagnostic(problem: Problem) -> Diagnostic:
-            span = positions.nearest(problem.path, key=problem.key)
-            if problem.part and positions.values.get(problem.path) == span:
-                first, end = (inside_string(source.text, span, index) for index in problem.part)
+        def diagnostic(problem: Problem) -> tuple[int, Diagnostic]:
+            text = max(reversed(texts), key=lambda each: each.depth(problem.path))  # the local one wins
+            span = text.positions.nearest(problem.path, key=problem.key)
+            if problem.part and text.positions.values.get(problem.path) == span:
+                first, end = (inside_string(text.source.text, span, index) for index in problem.part)
                 span = Span(first, end)
             message = f"{dotted(problem.path)}: {problem.message}"
             if problem.beside is not None:
-                other = positions.nearest(problem.beside, key=False)
-                message += f" (line {lines.number(other.start)})"
-            return lines.at(source.shown, span.start, span.end, message, problem.hint)
+                message += f" ({_other_place(problem.beside, text, texts)})"
+            found = text.lines.at(text.source.shown, span.start, span.end, message, problem.hint)
+            return texts.index(text), found
 
-        found = map(diagnostic, self._found)
-        return tuple(sorted(found, key=lambda item: (item.line or 0, item.column or 0)))
+        found = sorted(
+            map(diagnostic, self._found), key=lambda item: (item[0], item[1].line or 0, item[1].column or 0)
+        )
+        return tuple(each for _, each in found)
+
+
+class _Text:
+    """One file, and where things stand in it."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.lines = Lines(source.text)
+        self.positions = locate(source.text)
+
+    def depth(self, path: Path) -> int:
+        """Return how much of a path stands here."""
+        known = self.positions.keys.keys() | self.positions.values.keys()
+        return next((length for length in range(len(path), 0, -1) if path[:length] in known), 0)
+
+
+def _other_place(path: Path, here: _Text, texts: Sequence[_Text]) -> str:
+    text = max(reversed(texts), key=lambda each: each.depth(path))
+    line = text.lines.number(text.positions.nearest(path, key=False).start)
+    return f"line {line}" if text is here else f"{text.source.shown}:{line}"
 
 
 def dotted(path: Path) -> str:

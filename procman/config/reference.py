@@ -14,6 +14,7 @@ from procman.core.fields import (
     BACKOFF,
     CHECK,
     GIVE_UP,
+    HISTORY,
     LOGS,
     MANAGER,
     NOT_A_DEFAULT,
@@ -54,12 +55,15 @@ or the nearest folder above, else a `Procfile`. It is TOML 1.0 in UTF-8, of at m
 says what is wrong with it, all of it at once.
 
 - The name of an app has {NAME_RULE}.
-- A **duration** is `"500ms"`, `"10s"`, `"5m"`, `"1h30m"`, or a number of seconds.
+- A **duration** is `"500ms"`, `"10s"`, `"5m"`, `"1h30m"`, `"30d"`, or a number of seconds.
 - A **size** is `"10MB"` (1000s), `"1GiB"` (1024s), or a number of bytes.
 - A **path** is relative to the app's `cwd`, and `cwd` to the folder of the file; `~` is your home folder.
 - A **command** that is a string is split into words as a shell would, but no shell runs it: `&&`, `|`,
   `>`, `$VAR` and the like are an error unless `shell = true`. An array is the words themselves, and never
   run by a shell. `{{port}}` and `{{name}}` are filled in; all other braces stay.
+- A **reference** is `${{apps.api.port}}`, or `host`, `cwd` or `name` in place of `port`. It stands for what
+  the file says of that app, in `command`, `prepare`, `check.exec` and `env`. So a new port of `api` restarts
+  the apps that refer to it.
 - A change of a key does to a running app what the last column says, and nothing to any other app.
 """
 
@@ -69,6 +73,8 @@ than `[defaults]` leaves the `status` and `headers` from there behind. A `tcp` o
 is for the apps that have a `port`."""
 
 _MANAGER = "What holds for every app that does not say otherwise, itself or in `[defaults]`."
+
+_HISTORY = "A table in `[manager]`. The history is one file, `.procman/history.db`, of all apps."
 
 _EXCLUDED = "\n".join(f"- `{key}` has no place here: {why}." for key, why in NOT_A_DEFAULT.items())
 
@@ -102,6 +108,17 @@ single quotes a value is taken as it is; between double quotes `\\n`, `\\r`, `\\
 are escapes; both may go over several lines.
 """
 
+_LOCAL = """\
+## portwatch.local.toml
+
+What you have otherwise than others goes into a `portwatch.local.toml` beside the file, and that into
+`.gitignore`. It has the same tables. Tables are merged key by key, and whatever else stands in both is
+taken from there: another port, a variable more, an app of your own, `enabled = false` for one you do not
+need. A `check` of another kind keeps the timing of the one below, and nothing else. Its edits are followed
+too, and its errors carry its name. `procman set`, `add` and `remove` write the main file only. Beside an
+`other.toml` it is `other.local.toml`; a `Procfile` has none.
+"""
+
 _PROCFILE = """\
 ## Procfile
 
@@ -121,8 +138,10 @@ def page() -> str:
         _section("give_up", "A table in an app; `give_up = 0` is short for `{ starts = 0 }`.", GIVE_UP),
         _section("logs", "A table in an app or in `[manager]`.", LOGS),
         _section("[manager]", _MANAGER, MANAGER),
+        _section("history", _HISTORY, HISTORY),
         _DEFAULTS,
         _ENVIRONMENT,
+        _LOCAL,
         _PROCFILE,
     )
     return "\n".join(sections)

@@ -18,17 +18,23 @@ _BINARY = "is it a binary file?"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file as it was at one moment."""
+    """A file as it was at one moment, with the one that is laid over it."""
 
     path: str  # absolute; a symlink is not resolved, as its folder is the project's
     shown: str  # how to name it to its user
     text: str
     digest: str  # of its bytes: equal for equal content
+    local: Source | None = None
 
     @property
     def folder(self) -> str:
         """The absolute path of the folder the file is in."""
         return os.path.dirname(self.path)
+
+    @property
+    def version(self) -> str:
+        """Equal for equal content, that of the local file included."""
+        return self.digest if self.local is None else f"{self.digest} {self.local.digest}"
 
 
 def shown_path(path: str) -> str:
@@ -41,8 +47,20 @@ def shown_path(path: str) -> str:
     return path if relative.split(os.sep)[0] == os.pardir else relative
 
 
-def read_source(path: str, *, shown_as: str | None = None) -> Source:
-    """Return the configuration file at `path`.
+def local_path(path: str) -> str | None:
+    """Return where the file lies that is laid over the one at `path`; a Procfile has none."""
+    stem, extension = os.path.splitext(path)
+    return f"{stem}.local{extension}" if extension == ".toml" else None
+
+
+def read_source(path: str, *, shown_as: str | None = None, place: str | None = None) -> Source:
+    """Return the configuration file at `path`, with its local file if there is one.
+
+    Args:
+        path: of the file.
+        shown_as: how to name it in errors.
+        place: where it is to stand, if that is not where it is: relative paths begin there, and the local
+            file is that of the place.
 
     Raises:
         MissingFile: there is none.
@@ -55,7 +73,18 @@ def read_source(path: str, *, shown_as: str | None = None) -> Source:
     if not text.strip():
         hint = 'declare an app: `[apps.web]` with `command = "npm run dev"`'
         raise EmptyFile([Diagnostic(shown, "the file is empty", 1, 1, hint=hint)])
-    return Source(absolute, shown, text, digest)
+    standing = absolute if place is None else os.path.abspath(place)
+    return Source(standing, shown, text, digest, _read_local(standing))
+
+
+def _read_local(path: str) -> Source | None:
+    """Return what is laid over the file at `path`; an empty file is nothing."""
+    beside = local_path(path)
+    if beside is None or not os.path.lexists(beside):
+        return None
+    shown = shown_path(beside)
+    text, digest = read_text(beside, shown)
+    return Source(beside, shown, text, digest) if text.strip() else None
 
 
 def read_text(path: str, shown: str) -> tuple[str, str]:

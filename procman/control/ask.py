@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PATIENCE = 10.0  # seconds until a manager that says nothing is taken for stuck
 RETRY = 0.02  # seconds between attempts to get into a full backlog
 _STATUS = b'{"v": 1, "verb": "status"}\n'
+_WIDE = b'{"v": 1, "verb": "status", "wide": true}\n'
 _ERROR = b'{"type": "error"'
 
 
@@ -39,8 +40,12 @@ class Refused(Exception):
         self.hint: str | None = frame["hint"]
 
 
-def ask_status(home: str) -> bytes:
+def ask_status(home: str, *, wide: bool = False) -> bytes:
     """Return the manager's status as the line of JSON that it is printed as.
+
+    Args:
+        home: the state folder.
+        wide: with what the trees of the apps use; it takes the manager 0.2 s to find that out.
 
     Raises:
         NotRunning: no manager runs for that state folder.
@@ -50,7 +55,7 @@ def ask_status(home: str) -> bytes:
     answer = bytearray()
     with connect(home) as connection:
         try:
-            connection.sendall(_STATUS)
+            connection.sendall(_WIDE if wide else _STATUS)
             while not answer.endswith(b"\n"):
                 chunk = connection.recv(1 << 18)
                 if not chunk:

@@ -10,6 +10,7 @@ from procman.core.machine import App
 from procman.core.plan import Plan
 from procman.engine.events import Notice, Reloaded
 from procman.engine.ports import Current
+from procman.engine.usage import Look
 
 
 @runtime_checkable
@@ -40,12 +41,21 @@ class Engine(Protocol):
         ...
 
     @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment that apps inherit."""
+        ...
+
+    @property
     def closing(self) -> bool:
         """Whether a shutdown is under way."""
         ...
 
-    def status(self) -> dict[str, Any]:
-        """Return the document of `procman status --json`."""
+    def look(self) -> Look:
+        """Return what every run uses of the machine now, for `status` to compare with."""
+        ...
+
+    def status(self, before: Look | None = None) -> dict[str, Any]:
+        """Return the document of `procman status --json`; with an earlier look, that of `--wide`."""
         ...
 
     def runs(self) -> Sequence[Current]:
@@ -76,8 +86,8 @@ class Engine(Protocol):
         """Apply the file as it is now, or say why it can't be."""
         ...
 
-    def plan(self) -> Plan:
-        """Return what `reload` would do; raises a `Rejection`."""
+    def plan(self, file: str | None = None) -> Plan:
+        """Return what `reload` would do, also if `file` stood in place of the file; raises a `Rejection`."""
         ...
 
     def signal(self, names: Sequence[str], signal: str) -> dict[str, tuple[str, ...]]:

@@ -20,7 +20,7 @@ from procman.core.config import AppConfig
 from procman.engine.doctor import Patient, Reached, examine
 from procman.engine.findings import Finding, Grade
 from procman.engine.freeing import Freed, Freeing, Permit, permit, targets
-from procman.engine.local import this_machine
+from procman.engine.local import this_machine, variables_of
 from procman.engine.ports import Current, Holding, last_sign, look, rows, tell_apart
 from procman.engine.runs import project_mark
 
@@ -31,11 +31,13 @@ __all__ = [
     "Holding",
     "Permit",
     "Unreadable",
+    "anything_lives",
     "end_holders",
     "examine_here",
     "find_holdings",
     "permit",
     "rows",
+    "variables_of",
 ]
 
 
@@ -84,6 +86,16 @@ def end_holders(port: int, holdings: Sequence[Holding], apps: Mapping[str, AppCo
             return freed
 
     return asyncio.run(end())
+
+
+def anything_lives(home: str) -> bool:
+    """Return whether a process of this project lives, be there a record of it or not."""
+
+    async def find() -> bool:
+        with this_machine() as host:
+            return bool(host.marked(project_mark(Path(home))))
+
+    return asyncio.run(find())
 
 
 def examine_here(file: str, home: str) -> list[Finding]:

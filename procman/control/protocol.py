@@ -28,6 +28,7 @@ VERBS = (
     "wait",
     "signal",
     "runs",
+    "environment",
     "follow",
     "upgrade",
 )
@@ -52,6 +53,8 @@ class Request:
     force: bool = False
     goal: str = "healthy"
     signal: str = ""
+    wide: bool = False  # status: with what the trees use
+    file: str | None = None  # plan: the absolute path of a file that is not in place yet
 
 
 def parse(line: bytes) -> Request:
@@ -100,6 +103,8 @@ _OPTIONS: Mapping[str, Callable[[object], bool]] = {
     "force": lambda value: isinstance(value, bool),
     "goal": lambda value: value in GOALS,
     "signal": lambda value: isinstance(value, str),
+    "wide": lambda value: isinstance(value, bool),
+    "file": lambda value: value is None or (isinstance(value, str) and value.startswith("/")),
 }
 
 

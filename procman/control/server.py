@@ -14,6 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from procman.control import endpoint
 from procman.control.contract import Engine
@@ -34,6 +35,7 @@ Upgrade = Callable[[socket.socket], Awaitable[str]]  # replaces this process, or
 READ_TIMEOUT = 5.0  # seconds for a whole request: a client has it ready when it connects
 BUFFER_LIMIT = 1 << 20  # bytes of frames that wait for a slow client; 5,000 transitions
 MOST_CLIENTS = 256  # of the descriptors that a manager needs for its apps
+BETWEEN_LOOKS = 0.2  # seconds: who asks how busy an app is means now, and does not want to wait
 FAREWELL = 2.0  # seconds for the last frames to reach their clients
 
 _log = logging.getLogger("procman.control")
@@ -96,13 +98,15 @@ class Server:
     ) -> None:
         self._engine = engine
         self._home = home
+        self._path = os.path.join(home, endpoint.SOCKET)
         self._upgrade = upgrade
         self._read_timeout = read_timeout
         self._clock = clock
         self._ended = asyncio.get_running_loop().create_future()
         self._server: asyncio.Server | None = None
         self._listener: socket.socket
-        self._inode = 0  # of the socket
+        self._inode: int | None = None  # of the socket
+        self._renewing: asyncio.Task[None] | None = None
         self._clients: dict[asyncio.Task[None], Client] = {}
         self._answers: set[asyncio.Task[None]] = set()
 
@@ -115,17 +119,26 @@ class Server:
         # Not start_unix_server: from 3.13 on it looks for the socket by the address it was bound to, and
         # where the folder's path is too long for an address, that one lasts only as long as the binding.
         self._listener = listener or endpoint.listen(self._home)
-        self._inode = os.stat(os.path.join(self._home, endpoint.SOCKET)).st_ino
+        self._inode = _inode_of(self._path)
         self._server = await asyncio.start_server(self._serve, sock=self._listener, limit=LONGEST_REQUEST)
+
+    def renew(self) -> None:
+        """Listen in the state folder as it is now, for it was deleted; who is connected stays so.
+
+        Raises:
+            OSError: the socket can't be made.
+        """
+        self.retire()
+        listener = endpoint.listen(self._home)
+        self._renewing = asyncio.create_task(self.start(listener))
 
     def retire(self) -> None:
         """Take no more clients, and remove the socket: the lock may be released after this, not before."""
         if self._server is None:
             return
-        path = os.path.join(self._home, endpoint.SOCKET)
-        with contextlib.suppress(FileNotFoundError):
-            if os.stat(path).st_ino == self._inode:  # else somebody has deleted the folder and begun anew
-                os.unlink(path)
+        if _inode_of(self._path) == self._inode:  # else somebody has deleted the folder and begun anew
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
         self._server.close()
         self._server = None
 
@@ -204,7 +217,7 @@ class Server:
     async def _answer(self, request: Request, client: Client) -> None:
         try:
             if request.verb == "status":
-                client.send_line(encode(self._engine.status()))
+                client.send_line(encode(await self._status(request.wide)))
                 return
             if request.verb == "upgrade":
                 client.send(await self._replace())
@@ -215,6 +228,13 @@ class Server:
             hint = f"`{os.path.join(self._home, endpoint.LOG)}` says more"
             client.send(error(Code.FAILED, "bug", f"the manager could not answer `{request.verb}`", hint))
 
+    async def _status(self, wide: bool) -> dict[str, Any]:
+        if not wide:
+            return self._engine.status()
+        before = self._engine.look()
+        await asyncio.sleep(BETWEEN_LOOKS)
+        return self._engine.status(before)
+
     async def _replace(self) -> Frame:
         """Become the installed version, and never return; or say why that can't be."""
         if self._upgrade is None or self._engine.closing:
@@ -222,6 +242,13 @@ class Server:
         problem = await self._upgrade(self._listener)
         hint = "the running version goes on; nothing has changed for any app"
         return error(Code.FAILED, "not upgraded", problem, hint)
+
+
+def _inode_of(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError:  # the folder was deleted
+        return None
 
 
 async def _end_of(reader: asyncio.StreamReader) -> None:

@@ -17,7 +17,7 @@ from procman.control.protocol import STOPPING, Frame, done, error
 from procman.control.selection import UnknownApp, explain
 from procman.control.watching import Answers, Call, Watch, frame_of
 from procman.core.goal import Goal
-from procman.core.plan import Plan
+from procman.core.plan import plan_data
 from procman.engine.events import Reloaded
 
 
@@ -111,7 +111,8 @@ async def _reload(call: Call) -> Frame:
 
 
 async def _plan(call: Call) -> Frame:
-    return done(changes=_changes(call.engine.plan()))
+    plan = call.engine.plan(call.request.file)
+    return done(**plan_data(plan))
 
 
 async def _signal(call: Call) -> Frame:
@@ -127,6 +128,10 @@ async def _signal(call: Call) -> Frame:
 async def _runs(call: Call) -> Frame:
     runs = call.engine.runs()
     return done(runs=[{"app": each.app, "marker": each.marker, "pids": list(each.pids)} for each in runs])
+
+
+async def _environment(call: Call) -> Frame:
+    return done(environment=dict(call.engine.environment))
 
 
 async def _follow(call: Call) -> Frame:
@@ -173,20 +178,6 @@ def _signal_name(text: str) -> str | None:
         return None
 
 
-def _changes(plan: Plan) -> list[dict[str, object]]:
-    return [
-        {
-            "app": change.name,
-            "verb": change.verb.value,
-            "fields": [
-                {"key": field.key, "old": field.old, "new": field.new, "change": field.change.value}
-                for field in change.fields
-            ],
-        }
-        for change in plan.changes
-    ]
-
-
 _VERBS: Mapping[str, Callable[[Call], Awaitable[Frame]]] = {
     "ping": _ping,
     "up": _up,
@@ -199,6 +190,7 @@ _VERBS: Mapping[str, Callable[[Call], Awaitable[Frame]]] = {
     "wait": _wait,
     "signal": _signal,
     "runs": _runs,
+    "environment": _environment,
     "follow": _follow,
 }
 _IN_FORCE = "the last good file stays in force"

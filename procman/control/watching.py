@@ -105,8 +105,8 @@ class Watch:
     def _judge(self, names: Sequence[str], goal: Goal) -> Answers:
         engine = self._call.engine
         answers = progress(names, engine.apps, engine.configs, goal)
-        if goal is Goal.STOPPED:  # what outlives SIGKILL is not waited for
-            answers |= {name: False for name in self.survivors if name in answers}
+        # What outlives SIGKILL is not waited for, nor what can't be started before it is gone.
+        answers |= {name: False for name in self.survivors if name in answers}
         for name, reached in answers.items():
             if reached is not None and self._answers.get(name) is not reached:
                 self._call.send(self._progress(name, reached))
@@ -150,7 +150,13 @@ def frame_of(notice: Notice) -> Frame:
                 "survivors": list(notice.survivors),
             }
         case Reloaded():
-            return {"type": "reloaded", "at": notice.at, "error": notice.error, "summary": notice.summary}
+            return {
+                "type": "reloaded",
+                "at": notice.at,
+                "error": notice.error,
+                "summary": notice.summary,
+                "applied": notice.applied and notice.error is None,
+            }
         case Problem():
             return {"type": "problem", "app": notice.app, "at": notice.at, "text": notice.text}
         case _ as unreachable:

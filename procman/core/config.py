@@ -36,6 +36,14 @@ class PortPolicy(Enum):
     FOLLOW = "follow"  # the app may move: checks go where it listens
 
 
+class Reload(Enum):
+    """What becomes of an edit of the file."""
+
+    AUTO = "auto"  # it is applied
+    ASK = "ask"  # it is validated and told, and waits for `procman reload`
+    OFF = "off"  # it is not looked at before `procman reload`
+
+
 class CheckKind(Enum):
     """How an app is asked whether it works."""
 
@@ -90,6 +98,14 @@ class LogBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryBudget:
+    """How much of what happened is kept: at most `max_size` bytes, and nothing older than `keep`."""
+
+    max_size: int = 50_000_000
+    keep: float = 30 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """A command as its owner wrote it, already split into words unless a shell runs it.
 
@@ -134,14 +150,33 @@ class AppConfig:
     enabled: bool = True
     logs: LogBudget = field(default_factory=LogBudget)
     tags: tuple[str, ...] = ()
+    instances: int = 1
+    watch: tuple[str, ...] = ()  # patterns of files, relative to `cwd`
+    watch_ignore: tuple[str, ...] = ()
+    max_memory: int | None = None  # bytes, of the whole tree
+    schedule: str | None = None  # a cron expression
+    user: str | None = None  # a name or a number, as the system knows it
+    group: str | None = None
+    umask: str | None = None  # octal
+    nice: int | None = None
+    limits: tuple[tuple[str, int | None], ...] = ()  # None: unlimited
+    family: str | None = None  # the table that it and its like come from, where `instances` is more than one
+    instance: int | None = None  # which of them it is, from 1
+
+    @property
+    def table(self) -> str:
+        """The name of its table in the file."""
+        return self.family or self.name
 
 
 @dataclass(frozen=True, slots=True)
 class ManagerConfig:
-    """The `[manager]` table: defaults that every app inherits unless it says otherwise."""
+    """The `[manager]` table: defaults that every app inherits unless it says otherwise, and its own keys."""
 
     stop_timeout: float = 10.0
     logs: LogBudget = field(default_factory=LogBudget)
+    history: HistoryBudget = field(default_factory=HistoryBudget)
+    reload: Reload = Reload.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +187,7 @@ class Config:
     folder: str  # absolute path of the file's folder
     manager: ManagerConfig
     apps: Mapping[str, AppConfig]  # in file order; disabled apps included
+    local_file: str | None = None  # absolute path of what was laid over the file, if there is one
 
     def enabled_apps(self) -> dict[str, AppConfig]:
         """Return the apps that may run, in file order."""

@@ -111,15 +111,28 @@ LOGS = _table(
     Field("keep", "keep", kinds.KEEP, _LIVE, "How many files put aside are kept.", "5"),
 )
 
+HISTORY = _table(
+    Field("max_size", "max_size", kinds.HISTORY_SIZE, _LIVE,
+          "The oldest is deleted when the history takes more than this.", '"50MB"'),
+    Field("keep", "keep", kinds.HISTORY_AGE, _LIVE, "What is older is deleted.", '"30d"'),
+)
+
 MANAGER = _table(
+    Field("reload", "reload", kinds.RELOAD, _LIVE,
+          "What becomes of an edit of the file: `auto` applies it, `ask` validates it and tells what it "
+          "would do, `off` does not look. A command applies it in any case: `procman reload`, and also `up`, "
+          "`start` and `restart`.", '"auto"'),
     Field("stop_timeout", "stop_timeout", kinds.DURATION, _LIVE, _STOP_TIMEOUT, '"10s"'),
     Field("logs", "logs", kinds.TABLE, _LIVE, _LOGS, table=LOGS, absent="see `logs`"),
+    Field("history", "history", kinds.TABLE, _LIVE, "How much of what happened is kept, for `events`, `why` "
+          "and `report`.", table=HISTORY, absent="see `history`"),
 )
 
 APP = _table(
     Field("command", "command.words", kinds.COMMAND, _RESTART,
           "What to run. A string is split as a shell would split it, and run without a shell; an array is "
-          "the words themselves. `{port}` and `{name}` are filled in.", absent="required"),
+          "the words themselves. `{port}`, `{name}` and `${apps.api.port}` are filled in.",
+          absent="required"),
     Field("shell", "command.shell", kinds.BOOLEAN, _RESTART,
           "Run the commands that are strings (`command`, `prepare`, `check.exec`) through `/bin/sh -c`.",
           "false"),
@@ -153,7 +166,8 @@ APP = _table(
           'What must be there first. Conditions: `"started"`, `"healthy"` (the default where the dependency '
           'has a check, else `"started"`) and `"completed"`.', "[]"),
     Field("env", "env", kinds.ENVIRONMENT, _RESTART,
-          "Variables of the app. `${VAR}` and `${VAR:-default}` are filled in, a `$` alone never.", "{}"),
+          "Variables of the app. `${VAR}`, `${VAR:-default}` and `${apps.api.port}` are filled in, a `$` "
+          "alone never.", "{}"),
     Field("env_file", "env_file", kinds.PATHS, _RESTART,
           "Files of `KEY=VALUE` lines, relative to `cwd` or else to the file, read at each start."),
     Field("inherit_env", "inherit_env", kinds.BOOLEAN, _RESTART,
@@ -167,6 +181,35 @@ APP = _table(
           "What is done about a port that somebody else holds: `strict` names and waits for them, `reclaim` "
           "ends a proven orphan of this project first, with `follow` the app may take another port and is "
           "checked there.", '"strict"'),
+    Field("instances", "instances", kinds.INSTANCES, _LIVE,
+          "So many apps of this table: `web.1`, `web.2`…, each with the next `port` and its number as "
+          "`$PROCMAN_INSTANCE`. `web` means all of them.", "1"),
+    Field("watch", "watch", kinds.PATTERNS, _LIVE,
+          "A change of one of these files restarts the app: `src/**/*.js`, `*.{ts,json}`, a folder. "
+          "Relative to `cwd`; a pattern without `/` is meant at any depth.", "[]"),
+    Field("watch_ignore", "watch_ignore", kinds.PATTERNS, _LIVE,
+          "Those whose change does not, beside `node_modules`, `.git`, build output, caches and "
+          "the temporary files of editors.", "[]"),
+    Field("max_memory", "max_memory", kinds.MEMORY, _LIVE,
+          "The app is restarted when its whole tree has more than this in RAM, in 3 looks in a row, 10 s "
+          "apart. What processes share is counted once. An app that is never restarted is left alone."),
+    Field("schedule", "schedule", kinds.SCHEDULE, _LIVE,
+          "When to run, as a cron expression in local time: `0 3 * * *`, `@daily`. It runs to its end "
+          'and waits for the next time: `restart = "never"` is implied. `procman start` runs it now.'),
+    Field("user", "user", kinds.USER, _RESTART,
+          "As whom the app, its `prepare` and its `check.exec` run: a name or a number. `HOME`, `USER`, "
+          "`LOGNAME` and `SHELL` are that user's. Only root may name another than itself.",
+          absent="the user of the manager"),
+    Field("group", "group", kinds.USER, _RESTART,
+          "The group of its processes, in the place of the user's own.", absent="that of `user`"),
+    Field("umask", "umask", kinds.UMASK, _RESTART,
+          'The permissions that new files do not get, in octal: `"022"`.', absent="that of the manager"),
+    Field("nice", "nice", kinds.NICE, _RESTART,
+          "How much its processes give way to others, from -20 to 19; less than the manager only as root.",
+          absent="that of the manager"),
+    Field("limits", "limits", kinds.LIMITS, _RESTART,
+          "What one process may use (setrlimit(2)), such as `{ nofile = 4096, core = 0 }`: numbers, sizes or "
+          '`"unlimited"`. More than the manager may use itself only as root.', "{}"),
     Field("autostart", "autostart", kinds.BOOLEAN, _LIVE,
           "Start the app with the manager; with `false` it waits for `procman start`.", "true"),
     Field("enabled", "enabled", kinds.BOOLEAN, _LIVE,
@@ -176,6 +219,9 @@ APP = _table(
           "Select with `@tag` wherever the name of an app goes.", "[]"),
 )
 # fmt: on
+
+# Keys of [manager] that no app has: what they mean is for the manager alone.
+MANAGER_ONLY = {key: field for key, field in MANAGER.items() if key not in APP}
 
 # Keys of an app that [defaults] may not set, and why.
 NOT_A_DEFAULT = {

@@ -16,6 +16,7 @@ from typing import assert_never
 from procman.core import policy
 from procman.core.causes import Cause
 from procman.core.config import AppConfig, CheckKind, Restart
+from procman.core.secrets import show_command
 from procman.core.verdict import Verdict
 
 
@@ -526,7 +527,7 @@ def _run(app: App, prepare: bool, moment: Moment, config: AppConfig) -> Step:
     )
     if prepare:
         assert config.prepare is not None, "a prepare is due only where one is declared"
-        text = f"runs `{config.prepare.text}`"
+        text = f"runs `{show_command([config.prepare.text])}`"
         return _enter(fresh, State.PREPARING, text, moment.now), (Prepare(generation),)
     starting = _enter(fresh, State.STARTING, app.cause, moment.now)
     window = policy.starts_within(app.starts, moment.now, config.give_up)
@@ -775,7 +776,8 @@ def _on_exited(app: App, event: Exited, moment: Moment, config: AppConfig) -> St
             end = Exit(event.code, event.signal, event.at, "`prepare` ended")
             if end.clean:
                 return _end(app, Ending.PREPARED, "`prepare` succeeded", moment.now, config)
-            why = policy.with_cause(f"`prepare` failed: `{config.prepare.text}` {end.words}", event.cause)
+            shown = show_command([config.prepare.text])
+            why = policy.with_cause(f"`prepare` failed: `{shown}` {end.words}", event.cause)
             app = replace(app, last_exit=end, diagnosis=event.cause)
             return _end(app, Ending.NOT_PREPARED, why, moment.now, config)
         case State.STARTING | State.RUNNING | State.UNHEALTHY:

@@ -22,7 +22,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The end of one run, proven: every process that was signalled and none that is left.
+    """The end of one run, proven: every process that was seen and none that is left.
 
     `survivors` is empty unless something outlived SIGKILL; then the run is not over.
     """

@@ -20,7 +20,7 @@ LONGEST = 365 * 86400.0  # seconds; a longer duration is a slip, and timers over
 UNQUOTE = "remove the quotes"
 _SHOWN = 60  # characters of a value that a message repeats
 _DECIMAL = r"([0-9]+(?:\.[0-9]+)?)"
-_DURATION = re.compile(f"(?:{_DECIMAL}h)?(?:{_DECIMAL}m)?(?:{_DECIMAL}s)?(?:{_DECIMAL}ms)?")
+_DURATION = re.compile(f"(?:{_DECIMAL}d)?(?:{_DECIMAL}h)?(?:{_DECIMAL}m)?(?:{_DECIMAL}s)?(?:{_DECIMAL}ms)?")
 _SIZES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _UNITS = {unit.lower(): count for unit, count in _SIZES.items()}  # case says nothing: nobody means bits
@@ -195,7 +195,7 @@ def one_of(choices: type[E]) -> Callable[[object], E]:
 
 
 def duration(low: float) -> Callable[[object], float]:
-    """Return a parser of durations of at least `low` seconds: `"1h30m"`, or a number of seconds."""
+    """Return a parser of durations of at least `low` seconds: `"1h30m"`, `"30d"`, or a number of seconds."""
     expected = 'a duration such as "10s"'
 
     def parse(raw: object) -> float:
@@ -215,22 +215,24 @@ def _seconds(written: str, expected: str) -> float:
     if not match or not written:
         number_alone = re.fullmatch(_DECIMAL, written)
         near = _DURATION.fullmatch(re.sub(r"\s", "", written.lower())) if written.strip() else None
-        hint = f'write `"{near[0]}"`' if near else "the units are `h`, `m`, `s` and `ms`"
+        hint = f'write `"{near[0]}"`' if near else "the units are `d`, `h`, `m`, `s` and `ms`"
         hint = f'say the unit: `"{written}s"`' if number_alone else hint
         raise Bad(f"expected {expected}, got {quoted(written)}", hint)
-    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+    days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
+    minutes += days * 1440 + hours * 60
     # Summed in milliseconds: 60 + 12.198 is 72.19800000000001.
-    return round(hours * 3_600_000 + minutes * 60_000 + seconds * 1000 + milliseconds, 6) / 1000
+    return round(minutes * 60_000 + seconds * 1000 + milliseconds, 6) / 1000
 
 
 def duration_text(seconds: float) -> str:
-    """Return the shortest text that means `seconds` (0, or 1 ms and more): `1h30m`, `500ms`, `0s`."""
+    """Return the shortest text that means `seconds` (0, or 1 ms and more): `30d`, `1h30m`, `500ms`, `0s`."""
     milliseconds = round(seconds * 1000)
     if milliseconds / 1000 != seconds:
         return f"{seconds!r}s"
-    hours, rest = divmod(milliseconds, 3_600_000)
+    days, rest = divmod(milliseconds, 86_400_000)
+    hours, rest = divmod(rest, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
-    parts = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else ""]
+    parts = [f"{count}{unit}" if count else "" for count, unit in ((days, "d"), (hours, "h"), (minutes, "m"))]
     if rest % 1000 == 0:
         parts.append(f"{rest // 1000}s" if rest else "")
     else:

@@ -21,7 +21,7 @@ def spell_time(seconds: float) -> str:
 
 def message(app: App) -> str | None:
     """Return what there is to say about an app, or None when all is as it should be."""
-    if app.state is State.RUNNING and app.verdict in UNREMARKABLE:
+    if app.state is State.RUNNING and app.verdict in UNREMARKABLE and app.held is None:
         return None
     return app.reason
 
@@ -50,7 +50,9 @@ def view(
         log_problem: what keeps its output from being stored.
     """
     alive = app.state in ALIVE
-    next_start = app.deadline if app.state is State.BACKOFF else None
+    starts_at = app.starts_at
+    if app.state is State.BACKOFF and app.deadline is not None:
+        starts_at = wall + app.deadline - now
     uptime = now - app.spawned_at if alive and app.spawned_at is not None else None
     return {
         "name": config.name,
@@ -64,7 +66,7 @@ def view(
         "uptime_s": None if uptime is None else round(uptime, 3),
         "restarts": app.restarts,
         "last_exit": _last_exit(app),
-        "next_start_at": None if next_start is None else spell_time(wall + next_start - now),
+        "next_start_at": None if starts_at is None else spell_time(starts_at),
         "stale": list(stale),
         "since_s": round(now - app.since, 3),
         "last_event": app.cause if app.state is State.RUNNING else app.reason,
@@ -73,6 +75,7 @@ def view(
         "cause": None if app.diagnosis is None else cause_data(app.diagnosis),
         "check": {"kind": config.check.kind.value, "last": app.last_check, "failures": app.failures},
         "tags": list(config.tags),
+        "family": config.family,
         "log_problem": log_problem,
     }
 

@@ -11,61 +11,34 @@ Everything that happens to an app (a request, an exit, an answer to a check, a d
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar, assert_never
+from typing import assert_never
 
 from procman.core import machine
-from procman.core.config import AppConfig, CheckKind, Command, PortPolicy
+from procman.core.config import AppConfig, Command, PortPolicy
 from procman.core.gate import blocker
 from procman.core.machine import ALIVE, App, Event, Moment, State, step
 from procman.core.verdict import Listener, Verdict, in_the_way
-from procman.engine import output
+from procman.engine import evidence, line_check, output
+from procman.engine.context import Context
 from procman.engine.ending import TreeEnding
-from procman.engine.events import (
-    Checked,
-    Exited,
-    Happening,
-    Problem,
-    Receipt,
-    Signalled,
-    Spawned,
-    Transition,
-)
-from procman.engine.journal import is_news
+from procman.engine.events import Happening, Problem, Receipt, Signalled, Spawned
+from procman.engine.journal import observed, transition_of
 from procman.engine.mending import Mending
 from procman.engine.prepare import Prepared
 from procman.engine.prober import Prober
 from procman.engine.reclaim import Reclaimer
+from procman.engine.remedies import Remedies
+from procman.engine.renaming import go_on, move_files
 from procman.engine.runs import Runs
 from procman.engine.stopping import OrderedStop
-from procman.engine.supervised import Supervised
+from procman.engine.supervised import Part, Supervised
+from procman.engine.upkeep import Upkeep
 from procman.host.base import Ended, Host
 from procman.logs.capture import Capture
-from procman.logs.read import first_match
 from procman.logs.segments import last_run
-
-CHECKED = frozenset({State.STARTING, State.RUNNING, State.UNHEALTHY})
-MOST_OF_A_LINE = 80  # characters of a line of output in a message
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Part(Mapping[str, T], Generic[T]):
-    """One attribute of every supervised app, by name, as it is when it is looked at."""
-
-    supervised: dict[str, Supervised]
-    take: Callable[[Supervised], T]
-
-    def __getitem__(self, name: str) -> T:
-        return self.take(self.supervised[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.supervised)
-
-    def __len__(self) -> int:
-        return len(self.supervised)
 
 
 class Circle:
@@ -74,7 +47,10 @@ class Circle:
     Args:
         host: the operating system, or a simulated one.
         home: the folder for what is kept.
+        folder: of the project.
         environment: what apps inherit.
+        context: what goes on around them.
+        obstacle: returns why no run may begin now, or None.
         tell: called with everything that happens.
         on_round: called after each round with the apps whose state, wish or run has changed in it.
     """
@@ -83,7 +59,10 @@ class Circle:
         self,
         host: Host,
         home: Path,
+        folder: str,
         environment: Mapping[str, str],
+        context: Context,
+        obstacle: Callable[[], str | None],
         tell: Callable[[Happening], None],
         on_round: Callable[[set[str]], None],
     ) -> None:
@@ -91,9 +70,11 @@ class Circle:
         self.apps: Mapping[str, App] = Part(self.supervised, lambda each: each.app)
         self.configs: Mapping[str, AppConfig] = Part(self.supervised, lambda each: each.config)
         self.stops = OrderedStop()
-        self.runs = Runs(host, home, environment)
+        self.runs = Runs(host, home, environment, self._markers)
+        self.context = context
         self._host = host
         self._home = home
+        self._obstacle = obstacle
         self._tell = tell
         self._on_round = on_round
         self._inbox: deque[tuple[str, Event]] = deque()
@@ -103,16 +84,46 @@ class Circle:
         self._endings: dict[str, TreeEnding] = {}
         self.reclaimer = Reclaimer(host, self.runs.project, tell, self._look_again)
         self._prepared = Prepared(home / "prepared.json")
+        self._remedies = Remedies(
+            host, home / "logs", Path(folder), self.runs.environment, context.why_busy, self.post
+        )
+        self.upkeep = Upkeep(host, home, self.post, tell)
 
     def add(self, config: AppConfig) -> Supervised:
         """Take an app in; it is down until somebody wants it up."""
-        logs = self._home / "logs"
-        capture = Capture(logs, self._home / "run", config.name, config.logs, self._host.wall, self._host.now)
-        app = App(generation=last_run(logs / config.name), since=self._host.now())
-        mending = Mending(self._host, config.name, capture, self._tell)
-        supervised = Supervised(config, capture, mending, app)
+        app = App(generation=last_run(self._home / "logs" / config.name), since=self._host.now())
+        supervised = Supervised(config, *self._capturing(config), app)
         self.supervised[config.name] = supervised
         return supervised
+
+    def _capturing(self, config: AppConfig) -> tuple[Capture, Mending]:
+        logs, run = self._home / "logs", self._home / "run"
+        capture = Capture(logs, run, config.name, config.logs, self._host.wall, self._host.now)
+        return capture, Mending(self._host, config.name, capture, self._tell)
+
+    def rename(self, old: str, config: AppConfig) -> bool:
+        """Go on with an app under another name, its run untouched; return whether that can be."""
+        supervised, new = self.supervised[old], config.name
+        is_ending = supervised.leaving or old in self._endings or self.stops.holds(old)
+        if is_ending or new in self.supervised or not move_files(self._home, supervised, new):
+            return False
+        self._remedies.forget(old)
+        self.upkeep.forget(old)
+        self._prepared.rename(old, new)
+        self.supervised[new] = self.supervised.pop(old)
+        supervised.config = config
+        supervised.capture, supervised.mending = self._capturing(config)
+        try:
+            go_on(supervised)
+        except OSError:
+            self.put(new, machine.Restarted("its output could not be read any more"))
+        self.attach(supervised)
+        self._moved.add(new)
+        self._changed |= {old, new}
+        return True
+
+    def _markers(self) -> set[str]:
+        return {each.run.marker for each in self.supervised.values() if each.run is not None}
 
     def arrange(self, names: tuple[str, ...]) -> None:
         """Put the apps in the order of `names`; all others come last."""
@@ -123,8 +134,10 @@ class Circle:
 
     def release(self) -> None:
         """Close what is open, and forget nothing that can still be asked."""
+        self._remedies.release()
+        self.upkeep.release()
         for supervised in self.supervised.values():
-            _release(supervised)
+            output.release(supervised)
 
     def put(self, name: str, event: Event) -> None:
         """Put an event into the inbox, to be handled in the next round."""
@@ -164,46 +177,20 @@ class Circle:
         moment = Moment(self._host.now(), self._host.chance())
         supervised.app, actions = step(before, event, moment, supervised.config)
         after = supervised.app
-        self._tell_of(supervised, event, before)
+        wall, allowed = self._host.wall(), supervised.config.check.failures
+        seen = observed(name, event, before, after, wall, allowed)
+        if seen is not None:
+            self._tell(seen)
         if after.state is not before.state:
             self._moved.add(name)
-            self._tell(
-                Transition(
-                    name,
-                    self._host.wall(),
-                    after.generation,
-                    before.state.value,
-                    after.state.value,
-                    after.reason,
-                    after.wanted,
-                )
-            )
+            self._tell(transition_of(name, before, after, wall))
         for action in actions:
             self._perform(supervised, action)
         if actions or after.state is not before.state or after.wanted != before.wanted:
             self._changed.add(name)
         self._arm(supervised)
-
-    def _tell_of(self, supervised: Supervised, event: Event, before: App) -> None:
-        """Tell what has happened to a run that is still the present one, before what was decided about it."""
-        name, after = supervised.name, supervised.app
-        match event:
-            case machine.Exited(run, code, signal, at, cause) if run == before.generation:
-                self._tell(Exited(name, at, run, code, signal, cause))
-            case machine.Probed() if event.generation == before.generation and before.state in CHECKED:
-                if is_news(before, event, supervised.config.check.failures):
-                    self._tell(
-                        Checked(
-                            name,
-                            self._host.wall(),
-                            event.generation,
-                            event.outcome,
-                            event.detail,
-                            event.verdict,
-                            after.failures,
-                            event.answers,
-                        )
-                    )
+        self._remedies.tend(supervised)
+        self.upkeep.tend(supervised)
 
     def _follow_up(self) -> bool:
         """Post what the changes of state mean for others; return whether there was anything."""
@@ -215,7 +202,7 @@ class Circle:
                     self._look(supervised)
         for name in [each.name for each in self.supervised.values() if each.leaving]:
             if self.supervised[name].app.state not in ALIVE:
-                _release(self.supervised.pop(name))
+                output.release(self.supervised.pop(name))
                 self._changed.add(name)
         for name, stop in self.stops.ready(self.apps, self.configs):
             self.put(name, stop)
@@ -246,22 +233,25 @@ class Circle:
         if at == supervised.timer_at:
             return
         if supervised.timer is not None:
+            self.context.woke(supervised.timer_at)
             supervised.timer.cancel()
         supervised.timer_at = at
         supervised.timer = None if at is None else self._host.call_at(at, lambda: self._due(supervised))
 
     def _due(self, supervised: Supervised) -> None:
+        overslept = self.context.overslept(supervised)
         supervised.timer = supervised.timer_at = None
-        self.post(supervised.name, machine.Due())
+        self.post(supervised.name, overslept or machine.Due())
 
     def _look(self, supervised: Supervised) -> None:
         """Answer a waiting app: what holds it, or that nothing does."""
         config = supervised.config
         if self.stops.holds(config.name):
             return
-        reason = blocker(config, self.apps)
-        event: Event = machine.Held(reason) if reason is not None else self._look_at_port(config)
-        self.put(config.name, event)
+        held = self.upkeep.schedules.why_wait(supervised)
+        if held is None and (reason := blocker(config, self.apps)) is not None:
+            held = machine.Held(reason)
+        self.put(config.name, held or self._look_around(config))
 
     def _look_again(self) -> None:
         """Look at every waiting app: what it waits for may be over."""
@@ -270,7 +260,9 @@ class Circle:
                 self._look(supervised)
         self.drain()
 
-    def _look_at_port(self, config: AppConfig) -> Event:
+    def _look_around(self, config: AppConfig) -> Event:
+        if (obstacle := self._obstacle()) is not None:
+            return machine.Held(obstacle, recheck=True)
         if config.port is not None and config.port_policy is not PortPolicy.FOLLOW:
             listener = in_the_way(self._host.listeners(), config.port)
             if listener is not None:
@@ -281,17 +273,18 @@ class Circle:
                         f"{reason}, an orphan of this project that is being ended", recheck=True
                     )
                 return machine.Held(reason, recheck=True, verdict=Verdict.STRANGER)
-        return machine.Cleared(prepare=self._prepared.is_due(config))
+        paused = self.context.pause(self.apps[config.name], config.cwd)
+        return paused or machine.Cleared(prepare=self._prepared.is_due(config))
 
     def _reclaim(self, config: AppConfig, listener: Listener) -> bool:
-        current = {each.run.marker for each in self.supervised.values() if each.run is not None}
-        return self.reclaimer.reclaim(listener, current, config)
+        return self.reclaimer.reclaim(listener, self._markers(), config)
 
     def _begin(self, supervised: Supervised, generation: int, command: Command) -> None:
         supervised.exited = False
         supervised.log_matched = False
+        supervised.checks.clear()
         on_exit = self.on_exit(supervised, generation)
-        failed = self.runs.begin(supervised, generation, command, on_exit)
+        failed = self.runs.begin(supervised, generation, command, on_exit, self._remedies.of_spawn)
         if failed is not None:
             supervised.exited = True
             self.put(supervised.name, failed)
@@ -320,9 +313,9 @@ class Circle:
                 return  # that run is over, and another one may have begun
             supervised.exited = True
             supervised.capture.drain()  # all that it printed is in its log before its exit is known
-            self.post(
-                supervised.name, machine.Exited(generation, ended.code, ended.signal, self._host.wall())
-            )
+            cause = self._remedies.of_exit(supervised, ended)
+            exited = machine.Exited(generation, ended.code, ended.signal, self._host.wall(), cause)
+            self.post(supervised.name, exited)
             ending = self._endings.get(supervised.name)
             if ending is not None:
                 ending.leader_reaped()
@@ -336,22 +329,12 @@ class Circle:
 
     def watch_log(self, supervised: Supervised) -> None:
         """Wait for the line that ends the start of an app, if that is its check; it may be there already."""
-        check, generation = supervised.config.check, supervised.app.generation
-        if check.kind is not CheckKind.LOG or check.pattern is None or supervised.run is None:
-            return
 
-        def matched(line: str) -> None:
-            supervised.log_matched = True
-            detail = f"a line matched `{check.pattern}`: {line.strip()[:MOST_OF_A_LINE]}"
-            self.post(supervised.name, machine.Probed(generation, machine.Outcome.UP, detail))
+        def on_probed(probed: machine.Probed) -> None:
+            evidence.remember(self._host, supervised, probed, self._host.now())
+            self.post(supervised.name, probed)
 
-        supervised.capture.watch(check.pattern, matched)
-        if supervised.app.state not in (State.STARTING, State.UNHEALTHY):
-            return
-        found = first_match(self._home / "logs", supervised.name, generation, check.pattern)
-        if found is not None:
-            supervised.capture.unwatch()
-            matched(found)
+        line_check.wait_for_line(self._host, supervised, on_probed, self._tell)
 
     def _record_prepared(self, supervised: Supervised) -> None:
         try:
@@ -366,11 +349,14 @@ class Circle:
     def _probe(self, supervised: Supervised) -> None:
         if supervised.probe is not None:
             supervised.probe.cancel()
+        began = self._host.now()
 
         def on_probed(probed: machine.Probed) -> None:
-            self.post(supervised.name, probed)
+            evidence.remember(self._host, supervised, probed, began)
+            self.post(supervised.name, self._remedies.of_check(supervised, probed))
 
-        prober = Prober(self._host, supervised, lambda: self.runs.environment(supervised.config), on_probed)
+        environment = partial(self.runs.environment, supervised.config)
+        prober = Prober(self._host, supervised, environment, self.context, on_probed)
         supervised.probe = prober
         prober.begin()
 
@@ -390,6 +376,7 @@ class Circle:
                 leader_reaped=supervised.exited,
                 on_gone=lambda receipt: self._on_gone(supervised, receipt),
                 on_survivors=self._tell,
+                on_look=lambda members: evidence.examine(self._host, supervised, members, self._tell),
                 on_signal=lambda signal, reached: self._tell(
                     Signalled(
                         name,
@@ -411,12 +398,3 @@ class Circle:
             self._tell(receipt)
         self.put(supervised.name, machine.Gone(supervised.app.generation))
         self.drain()
-
-
-def _release(supervised: Supervised) -> None:
-    """Let go of the timers and the files of an app, whatever lives of it."""
-    for pending in (supervised.timer, supervised.probe):
-        if pending is not None:
-            pending.cancel()
-    output.unfollow(supervised)
-    supervised.capture.close()

@@ -33,6 +33,8 @@ class TreeEnding:
         on_gone: called once, with the proof that nothing is left.
         on_survivors: called with what outlives SIGKILL, once for as long as that stays the same.
         on_signal: called with every signal that was sent, and whom it reached.
+        on_look: called once with the living processes, before the first of them is signalled; not for a run
+            that is killed at once.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class TreeEnding:
         on_gone: Callable[[Receipt], None],
         on_survivors: Callable[[Receipt], None],
         on_signal: Callable[[str, tuple[Member, ...]], None] = lambda signal, reached: None,
+        on_look: Callable[[tuple[Member, ...]], None] | None = None,
     ) -> None:
         self._host = host
         self._app = app
@@ -56,6 +59,7 @@ class TreeEnding:
         self._on_gone = on_gone
         self._on_survivors = on_survivors
         self._on_signal = on_signal
+        self._on_look = on_look
         self._began = host.now()
         self._forced_at: float | None = None
         self._signal = ""
@@ -75,6 +79,7 @@ class TreeEnding:
 
     def force(self) -> None:
         """Send SIGKILL to every process that still lives, and to those that appear from now on."""
+        self._on_look = None
         now = self._host.now()
         if self._forced_at is None:
             self._forced_at = now
@@ -111,6 +116,11 @@ class TreeEnding:
             self._watch.cancel()
             self._watch = None
         members = self._host.tree(self._run)
+        look, self._on_look = self._on_look, None
+        if look is not None:
+            look(members)
+        # Also who is gone before its turn: npm passes SIGTERM on to its shell, which ends at once.
+        self._seen.update((member.identity, member) for member in members)
         fresh = [member for member in members if member.identity not in self._signalled]
         if fresh:
             self._note(self._host.signal(fresh, self._signal))

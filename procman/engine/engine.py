@@ -10,15 +10,17 @@ from typing import Any
 
 from procman import __version__
 from procman.config.diagnostics import InvalidConfig
+from procman.config.read import read_in_place
 from procman.core import machine
-from procman.core.config import AppConfig, Config
+from procman.core.config import AppConfig, Config, Reload
 from procman.core.journal import Record
 from procman.core.machine import ALIVE, App, State
 from procman.core.order import with_dependencies
-from procman.core.plan import AppChange, Plan, Verb, make_plan
+from procman.core.plan import AppChange, Plan, Verb, make_plan, summarise
 from procman.core.selection import select
 from procman.core.view import spell_time, view
 from procman.engine.circle import Circle
+from procman.engine.context import Context
 from procman.engine.events import (
     Happening,
     Notice,
@@ -31,8 +33,10 @@ from procman.engine.events import (
 from procman.engine.handover import Records
 from procman.engine.journal import record_of
 from procman.engine.ports import Current
-from procman.engine.reload import FileState, Reloader
+from procman.engine.reload import FileState, Reloader, judge
+from procman.engine.stale import Staleness
 from procman.engine.succession import Succession
+from procman.engine.usage import Look, look, shown
 from procman.host.base import ANY_PORT, Host
 
 
@@ -42,38 +46,48 @@ class Engine:
     Args:
         host: the operating system, or a simulated one.
         config: the valid file to begin with.
-        digest: of its bytes, so that it is parsed again only once it has changed.
+        version: of its text, so that it is parsed again only once it has changed.
         home: the folder for what is kept.
         environment: what apps inherit.
         on_empty: called once, when a shutdown has ended everything.
         keep: called with a record of everything that happens, for the history.
+        history_problem: returns what keeps those from being written, for `status`.
+        obstacle: returns why no run of any app may begin now, or None.
     """
 
     def __init__(
         self,
         host: Host,
         config: Config,
-        digest: str,
+        version: str,
         home: Path,
         environment: Mapping[str, str],
         on_empty: Callable[[], None],
         keep: Callable[[Record], None] = lambda record: None,
+        history_problem: Callable[[], str | None] = lambda: None,
+        obstacle: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.config = config
+        self.environment = environment
         self.closing = False
         self._finished = False
         self._host = host
         self._on_empty = on_empty
         self._keep = keep
+        self._history_problem = history_problem
         self._listeners: list[Callable[[Notice], None]] = []
         self._file = FileState(error=None, applied_at=host.wall())
         self._began = host.now()
-        self._circle = Circle(host, home, environment, self._tell, self._after_round)
+        context = Context(host, config.folder)
+        self._circle = Circle(
+            host, home, config.folder, environment, context, obstacle, self._tell, self._after_round
+        )
         self._succession = Succession(host, Records(home / "run", host.boot()))
         for app in config.enabled_apps().values():
             self._circle.add(app)
         self._inherited = self._succession.take_back(self._circle)
-        self._reloader = Reloader(host, config, digest, self._on_file)
+        self._reloader = Reloader(host, config, version, self._on_edit, self._heeds_edits)
+        self._staleness = Staleness(config.folder, environment)
         self._closed = host.watch_closed(self._on_listener_closed)
 
     # What others ask
@@ -86,12 +100,25 @@ class Engine:
 
     def hand_over(self) -> None:
         """Let go of every app as it is, for a successor to take back; nothing may be asked any more."""
+        self._succession.write(self._circle, tuple(self.apps))
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Do so and write nothing, because a successor is there already."""
         self._finished = self.closing = True
         self._reloader.close()
         if self._closed is not None:
             self._closed.cancel()
-        self._succession.write(self._circle, tuple(self.apps))
         self._circle.release()
+
+    def leave_records(self) -> None:
+        """Write the records of all apps again, because their folder was deleted."""
+        for problem in self._succession.write(self._circle, tuple(self.apps)):
+            self._tell(problem)
+
+    def report(self, text: str) -> None:
+        """Tell everybody what has gone wrong with the manager as a whole."""
+        self._tell(Problem(None, self._host.wall(), text))
 
     @property
     def apps(self) -> Mapping[str, App]:
@@ -103,8 +130,17 @@ class Engine:
         """The configuration of every app that `apps` has."""
         return self._circle.configs
 
-    def status(self) -> dict[str, Any]:
-        """Return the document of `procman status --json`."""
+    def look(self) -> Look:
+        """Return what every run uses of the machine now, for `status` to compare with."""
+        everyone = self._circle.supervised.values()
+        return look(self._host, [each.run for each in everyone if each.run is not None])
+
+    def status(self, before: Look | None = None) -> dict[str, Any]:
+        """Return the document of `procman status --json`.
+
+        Args:
+            before: an earlier look; with it each app has the keys of `--wide`, and how busy it was since.
+        """
         now, wall = self._host.now(), self._host.wall()
         return {
             "manager": {
@@ -113,15 +149,19 @@ class Engine:
                 "file": self.config.file,
                 "uptime_s": round(now - self._began, 3),
                 "config": {
-                    "state": "applied" if self._file.error is None else "rejected",
+                    "state": self._file.word,
                     "error": self._file.error,
                     "applied_at": spell_time(self._file.applied_at),
+                    "waiting": None if self._file.waiting is None else summarise(self._file.waiting),
                 },
+                "local_file": self.config.local_file,
+                "history_problem": self._history_problem(),
             },
-            "apps": self._views(now, wall),
+            "apps": self._views(now, wall, before),
         }
 
-    def _views(self, now: float, wall: float) -> list[dict[str, Any]]:
+    def _views(self, now: float, wall: float, before: Look | None) -> list[dict[str, Any]]:
+        after = self.look() if before is not None else None
         everyone = tuple(self._circle.supervised.values())
         runs = [supervised.run for supervised in everyone if supervised.run is not None]
         trees = dict(zip(runs, self._host.trees(runs), strict=True))
@@ -132,7 +172,13 @@ class Engine:
             leader = run.leader.pid if run is not None and not supervised.exited else None
             app, config = supervised.app, supervised.config
             problem = supervised.capture.problem
-            views.append(view(app, config, now=now, wall=wall, pids=pids, leader=leader, log_problem=problem))
+            stale = self._staleness.of(supervised, self._file.waiting, now)
+            seen = view(
+                app, config, now=now, wall=wall, pids=pids, leader=leader, stale=stale, log_problem=problem
+            )
+            if before is not None and after is not None:
+                seen |= shown(run, before, after)
+            views.append(seen)
         return views
 
     def runs(self) -> tuple[Current, ...]:
@@ -166,6 +212,8 @@ class Engine:
     def start(self, names: Sequence[str]) -> tuple[str, ...]:
         """Want `names` up, and what they depend on; return all of them."""
         wanted = with_dependencies(self._staying(names), self._dependencies())
+        for name in names:
+            self._circle.upkeep.schedules.run_now(self._circle.supervised[name])
         for name in wanted:
             if name in names or self._circle.supervised[name].app.state is not State.COMPLETED:
                 self._want(name, machine.Start())
@@ -180,6 +228,7 @@ class Engine:
     def restart(self, names: Sequence[str]) -> None:
         """Give each of `names` a new run."""
         for name in self._staying(names):
+            self._circle.upkeep.schedules.run_now(self._circle.supervised[name])
             self._want(name, machine.Restarted())
         self._circle.drain()
 
@@ -187,12 +236,14 @@ class Engine:
         """Read the file now and apply it, or say why not."""
         return self._on_file(self._reloader.read())
 
-    def plan(self) -> Plan:
-        """Return what a reload would do.
+    def plan(self, file: str | None = None) -> Plan:
+        """Return what a reload would do, also if `file` stood in the place of the project's.
 
         Raises:
             InvalidConfig: the file on disk is not valid.
         """
+        if file is not None:
+            return make_plan(self.config, read_in_place(file, self.config.file))
         read = self._reloader.peek()
         if isinstance(read, InvalidConfig):
             raise read
@@ -211,7 +262,9 @@ class Engine:
         return reached
 
     def shutdown(self, force: bool = False) -> None:
-        """Stop every app, dependents first, and call `on_empty` when all are gone."""
+        """Stop every app, dependents first, and call `on_empty` when all are gone; none that is another's."""
+        if self._finished:
+            return
         self.closing = True
         self._reloader.close()
         self._circle.stop(self.apps, machine.Stop("the manager was asked to stop", force=force))
@@ -263,23 +316,40 @@ class Engine:
 
     # The file
 
+    def _heeds_edits(self) -> bool:
+        return self.config.manager.reload is not Reload.OFF
+
+    def _on_edit(self, read: Config | InvalidConfig) -> None:
+        """Do with an edit what `reload` says: apply it, or tell what it would do."""
+        if self.closing or isinstance(read, InvalidConfig):
+            self._on_file(read)
+            return
+        edit = judge(self.config, read)
+        if edit.config is read:
+            self._on_file(read)
+            return
+        told, self.config = self._file.waiting, edit.config
+        self._file = replace(self._file, error=None, waiting=edit.waiting)
+        if edit.waiting is not None and edit.waiting != told:
+            self._tell(Reloaded(self._host.wall(), None, summarise(edit.waiting), applied=False))
+
     def _on_file(self, read: Config | InvalidConfig) -> Reloaded:
         if self.closing:
             return Reloaded(self._host.wall(), None, "not looked at: the manager is stopping")
         if isinstance(read, InvalidConfig):
             notice = Reloaded(self._host.wall(), read.render(), "rejected; the last good file stays in force")
             if self._file.error != notice.error:
-                self._file = replace(self._file, error=notice.error)
+                self._file = replace(self._file, error=notice.error, waiting=None)
                 self._tell(notice)
             return notice
-        plan, was_rejected = make_plan(self.config, read), self._file.error is not None
+        plan, was_other = make_plan(self.config, read), self._file.word != "applied"
         self._file = FileState(error=None, applied_at=self._host.wall())
         notice = Reloaded(self._host.wall(), None, summarise(plan))
         self.config = read
-        for change in plan.changes:
-            self._apply(change, read)
+        for change in sorted(plan.changes, key=lambda change: change.verb is not Verb.RENAME):
+            self._apply(change, read)  # renamed ones first: others may depend on the new names
         self._circle.arrange(tuple(read.apps))
-        if plan or was_rejected:
+        if plan or was_other:
             self._tell(notice)
         self._circle.drain()
         return notice
@@ -292,6 +362,10 @@ class Engine:
             self._circle.stop([name], machine.Stop(why))
             return
         app = config.apps[name]
+        if change.was is not None and not self._circle.rename(change.was, app):
+            self._apply(AppChange(change.was, Verb.REMOVE), config)
+            self._apply(AppChange(name, Verb.ADD), config)
+            return
         if change.verb is Verb.ADD and name not in self._circle.supervised:
             self._circle.add(app)
             if app.autostart:
@@ -306,7 +380,7 @@ class Engine:
                 self._want(name, machine.Restarted("it is back in the file"))
         elif failed or (change.verb is Verb.RESTART and supervised.app.wanted):
             self._circle.put(name, machine.Restarted(f"restarted: {change.keys} changed in the file"))
-        elif change.verb is Verb.LIVE:
+        elif change.verb in (Verb.LIVE, Verb.RENAME):
             self._circle.watch_log(supervised)
             self._circle.put(name, machine.Reconfigured())
 
@@ -319,11 +393,3 @@ class Engine:
         if isinstance(happening, Transition | Receipt | Reloaded | Problem):
             for listener in tuple(self._listeners):
                 listener(happening)
-
-
-def summarise(plan: Plan) -> str:
-    """Return a plan on one line, for the log."""
-    return (
-        "; ".join(f"{change.verb.value} {change.name} {change.keys}".strip() for change in plan.changes)
-        or "no change"
-    )

@@ -2,7 +2,7 @@
 
 The records are hints. That a process belongs to an app is believed only from the marker in its own
 environment, so a lost, damaged or foreign record can neither hide an app nor harm a stranger: the worst it
-costs is the counts.
+costs is the counts. (Only of a process whose environment may not be read is a record all that there is.)
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ ENUMS: dict[str, type[Enum]] = {
     "verdict": Verdict,
     "last_outcome": Outcome,
 }
-SINCE_0_2 = frozenset({"last_outcome", "held", "diagnosis"})  # fields of App
+# Not set, they are as if the manager did not know of them: an upgrade restarts nothing.
+KEYS_SINCE_0_2 = frozenset({"user", "group", "umask", "nice", "limits"})
+SINCE_0_2 = frozenset({"last_outcome", "held", "diagnosis", "starts_at"})  # fields of App
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Record:
     leader: Identity | None  # of the present run
     port: int | None  # of that run
     started_with: str  # fingerprint of the keys that the run was started with
+    env_files: tuple[tuple[str, str], ...] = ()  # that it was started with: paths, and digests of then
+    marker: str | None = None  # of its processes: an app that was renamed has one with its old name
 
 
 class Records:
@@ -66,6 +70,8 @@ class Records:
             "leader": None if record.leader is None else [record.leader.pid, record.leader.started],
             "port": record.port,
             "started_with": record.started_with,
+            "env_files": dict(record.env_files),
+            "marker": record.marker,
             "app": encode(record.app),
         }
         descriptor = os.open(self._path(name), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -85,8 +91,12 @@ class Records:
                 leader=None if leader is None else Identity(int(leader[0]), int(leader[1]), self._boot),
                 port=None if document["port"] is None else int(document["port"]),
                 started_with=str(document["started_with"]),
+                env_files=tuple(
+                    (str(path), str(each)) for path, each in document.get("env_files", {}).items()
+                ),
+                marker=None if document.get("marker") is None else str(document["marker"]),
             )
-        except (OSError, ValueError, TypeError, KeyError, IndexError):
+        except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError):
             return None
 
     def sweep(self, apps: Collection[str], runs: Collection[tuple[str, int]]) -> None:
@@ -112,7 +122,8 @@ def fingerprint(config: AppConfig) -> str:
     """Return a digest of the keys that a running app can't take over; equal digests need no restart."""
     from hashlib import sha256
 
-    kept = [field.of(config) for field in APP.values() if field.change is Change.RESTART]
+    keys = [field for field in APP.values() if field.change is Change.RESTART]
+    kept = [each.of(config) for each in keys if each.key not in KEYS_SINCE_0_2 or each.of(config)]
     return sha256(repr(kept).encode()).hexdigest()
 
 
@@ -152,6 +163,7 @@ def _demand_sound(app: App) -> None:
     """Raise ValueError for values that no app has: what the machine asserts must hold of a record too."""
     counts = (app.generation, app.passes, app.failures, app.attempts, app.delays, app.restarts)
     times = (app.since, app.deadline, app.probe_at, app.spawned_at, app.healthy_since, app.failing_since)
+    times += (app.starts_at,)
     switches = (app.wanted, app.probing, app.suspected, app.forced, app.port_taken)
     sound = (
         all(type(count) is int and count >= 0 for count in counts)

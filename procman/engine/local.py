@@ -22,3 +22,10 @@ def this_machine() -> Iterator[Host]:
         yield host
     finally:
         host.close()
+
+
+def variables_of(user: str) -> dict[str, str]:
+    """Return what the environment of an app says of its `user`; nothing of one that is not known here."""
+    from procman.host.rights import variables
+
+    return variables(user)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from procman.engine.supervised import Supervised
+from procman.host import fifo
 from procman.host.base import Cancellable, Host
 
-NAP = 0.001  # seconds
-SHORT = 65_536  # bytes: a read below this did not fill up while the manager was away
+NAP = 0.001  # seconds; what an event loop can tell apart
+LONGEST_WAKE = 0.064  # seconds without a nap, of an app that fills its pipe within one
 
 
 def follow(host: Host, supervised: Supervised) -> None:
@@ -24,10 +25,21 @@ def unfollow(supervised: Supervised) -> None:
     supervised.readers.clear()
 
 
-class _Reader:
-    """One pipe. After a short read it naps, or a program that writes line by line would wake us for each.
+def release(supervised: Supervised) -> None:
+    """Let go of the timers and the files of an app, whatever lives of it."""
+    for pending in (supervised.timer, supervised.probe):
+        if pending is not None:
+            pending.cancel()
+    unfollow(supervised)
+    supervised.capture.close()
 
-    Measured: with a nap of 1 ms a write per line costs 2.8 s of CPU per GiB instead of 11 to 19.
+
+class _Reader:
+    """One pipe. It naps after each look, or a program that writes line by line would wake us for each.
+
+    Measured: with a nap of 1 ms a write per line costs 1.3 s of CPU per GiB instead of 12. A program that
+    fills half of its pipe within one would have to wait for us, though. It is read without naps for a
+    moment, which is twice as long each time that the nap after it says the same.
     """
 
     def __init__(self, host: Host, supervised: Supervised, descriptor: int) -> None:
@@ -36,6 +48,8 @@ class _Reader:
         self._descriptor = descriptor
         self._ready: Cancellable | None = None
         self._nap: Cancellable | None = None
+        self._wake = 0.0  # seconds that the last time without naps was meant to take
+        self._wake_until = 0.0
         self._listen()
 
     def cancel(self) -> None:
@@ -45,13 +59,31 @@ class _Reader:
         self._ready = self._nap = None
 
     def _listen(self) -> None:
-        self._nap = None
-        self._ready = self._host.when_readable(self._descriptor, self._move)
+        self._ready = self._host.when_readable(self._descriptor, self._look)
 
-    def _move(self) -> None:
+    def _sleep(self) -> None:
+        self._nap = self._host.call_at(self._host.now() + NAP, self._look_after_nap)
+
+    def _look(self) -> None:
+        """Move what has come, and nap unless more comes as fast."""
         moved = self._capture.on_readable(self._descriptor)
-        if moved.count >= SHORT:
+        if moved.ended:
+            self.cancel()
+        elif not moved.crowded and self._host.now() >= self._wake_until:
+            self.cancel()
+            self._sleep()
+
+    def _look_after_nap(self) -> None:
+        """Move what has come meanwhile, and nap again, if that was little; if nothing, wait for more."""
+        self._nap = None
+        if not fifo.waiting(self._descriptor):
+            self._listen()
             return
-        self.cancel()
-        if not moved.ended:
-            self._nap = self._host.call_at(self._host.now() + NAP, self._listen)
+        moved = self._capture.on_readable(self._descriptor)
+        if moved.crowded:
+            self._wake = min(max(2 * self._wake, NAP), LONGEST_WAKE)
+            self._wake_until = self._host.now() + self._wake
+            self._listen()
+        elif not moved.ended:
+            self._wake = 0.0
+            self._sleep()

@@ -44,6 +44,11 @@ class Prepared:
         """Return whether `prepare` has to run before the app starts."""
         return config.prepare is not None and self._done.get(config.name) != fingerprint(config)
 
+    def rename(self, old: str, new: str) -> None:
+        """Let what is known of an app be that of its new name; kept with the next success."""
+        if old in self._done:
+            self._done[new] = self._done.pop(old)
+
     def succeed(self, config: AppConfig) -> None:
         """Remember that `prepare` succeeded, with its inputs as they are now: `npm install` writes lockfiles.
 

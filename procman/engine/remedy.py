@@ -74,14 +74,14 @@ def _wrong_node(match: Match, scene: Scene) -> Cause:
 
 
 def _foreign_addon(match: Match, scene: Scene) -> Cause:
-    assert match.file is not None, "node names the file"
     versions = (
         f": its interface has version {match.found}, this node's {match.wanted}" if match.wanted else ""
     )
-    sentence = f"{scene.shown(match.file)} was built for another node{versions}"
-    package = Package(Path(match.file.partition(f"/{MODULES}/")[0]) if MODULES in match.file else scene.cwd)
+    file = match.file or ""  # node names it, but a program that has caught the error may not
+    sentence = f"{scene.shown(file) if file else 'a native module'} was built for another node{versions}"
+    package = Package(Path(file.partition(f"/{MODULES}/")[0]) if MODULES in file else scene.cwd)
     remedy = scene.run(f"{package.tool.name} rebuild", package)
-    return cause(match.kind, sentence, remedy, files=(match.file, *scene.of_node(package)))
+    return cause(match.kind, sentence, remedy, files=(*([file] if file else ()), *scene.of_node(package)))
 
 
 def _old_openssl(match: Match, scene: Scene) -> Cause:

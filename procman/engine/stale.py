@@ -12,9 +12,10 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
+from procman.config.diagnostics import InvalidConfig
+from procman.config.source import read_text
 from procman.core.config import AppConfig
 from procman.core.plan import AppChange, Plan, Verb
 from procman.engine import node
@@ -184,9 +185,9 @@ def _time(path: Path) -> int | None:
 
 
 def _digest(path: str) -> str:
-    """Return a digest of a file, empty where there is none that can be read."""
+    """Return a digest of an env file, empty where there is none that can be read: a FIFO is none."""
     try:
-        with open(path, "rb") as file:
-            return blake2b(file.read(), digest_size=16).hexdigest()
-    except OSError:
+        _, digest = read_text(path, path)
+    except InvalidConfig:
         return ""
+    return digest

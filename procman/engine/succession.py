@@ -27,7 +27,13 @@ class Succession:
 
         A run of which nothing lives has ended while no manager ran: that is an exit like any other.
         """
-        newest, older = newest_runs(self._host.marked(circle.runs.project))
+        records = {name: self._records.read(name) for name in circle.supervised}
+        renamed = {
+            record.marker: (name, record.app.generation)
+            for name, record in records.items()
+            if record is not None and record.marker is not None
+        }
+        newest, older = newest_runs(self._host.marked(circle.runs.project), renamed)
         for found in older:
             circle.reclaimer.end(found.marker, found.members, None, config=None)
         told: list[Problem | TakenBack] = []
@@ -38,7 +44,7 @@ class Succession:
                 supervised.leaving = True
             told += self._adopt(circle, supervised, found, self._records.read(name))
         for name, supervised in circle.supervised.items():
-            record = self._records.read(name)
+            record = records.get(name)
             if record is None or name in newest:
                 continue
             lost = recorded(name, record, circle.runs.project)
@@ -58,11 +64,12 @@ class Succession:
         self, circle: Circle, supervised: Supervised, found: Found, record: Record | None
     ) -> list[Problem | TakenBack]:
         name, config = found.app, supervised.config
-        leader = leader_of(found, record, self._host.is_alive)
+        leader = leader_of(found, record, self._host.is_stranger)
         supervised.app = living(found, record, self._host.now(), config.start_timeout)
         supervised.run = Run(leader, found.marker)
         supervised.port = record.port if record is not None else config.port
         supervised.started_with = record.started_with if record is not None else fingerprint(config)
+        supervised.env_files = record.env_files if record is not None else ()
         supervised.exited = False
         circle.put(name, machine.Adopted(found.generation))
         pids = tuple(member.pid for member in found.members)
@@ -99,8 +106,15 @@ class Succession:
             if supervised is None:
                 self._records.forget(name)
                 continue
-            leader = supervised.run.leader if supervised.run is not None else None
-            record = Record(supervised.app, leader, supervised.port, supervised.started_with)
+            run = supervised.run
+            record = Record(
+                app=supervised.app,
+                leader=None if run is None else run.leader,
+                port=supervised.port,
+                started_with=supervised.started_with,
+                env_files=supervised.env_files,
+                marker=None if run is None else run.marker,
+            )
             try:
                 self._records.write(name, record)
             except OSError as error:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from procman.core.config import AppConfig
 from procman.core.machine import App
+from procman.engine.events import PastCheck
 from procman.engine.mending import Mending
 from procman.host.base import Cancellable, Run
 from procman.logs.capture import Capture
+
+T = TypeVar("T")
+REMEMBERED = 20  # checks
 
 
 @dataclass(slots=True)
@@ -22,15 +29,34 @@ class Supervised:
     run: Run | None = None  # the newest run, until it is proven gone
     port: int | None = None  # of that run: the configuration may have another one by now
     started_with: str = ""  # fingerprint of the keys that run was started with
+    env_files: tuple[tuple[str, str], ...] = ()  # that run was started with: paths, and digests of then
     exited: bool = True  # whether the run's first process was reaped
     log_matched: bool = False  # `check = { log = … }`: the line came
     leaving: bool = False  # its table has left the file: dropped once it is gone
     timer: Cancellable | None = None
     timer_at: float | None = None
     probe: Cancellable | None = None
+    checks: deque[PastCheck] = field(default_factory=lambda: deque(maxlen=REMEMBERED))  # of its newest run
     readers: list[Cancellable] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         """The app's name."""
         return self.config.name
+
+
+@dataclass(frozen=True, slots=True)
+class Part(Mapping[str, T], Generic[T]):
+    """One attribute of every supervised app, by name, as it is when it is looked at."""
+
+    supervised: dict[str, Supervised]
+    take: Callable[[Supervised], T]
+
+    def __getitem__(self, name: str) -> T:
+        return self.take(self.supervised[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.supervised)
+
+    def __len__(self) -> int:
+        return len(self.supervised)

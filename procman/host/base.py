@@ -6,8 +6,9 @@ inside the call that asked. Nothing here decides anything about an app.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from enum import Enum
 from typing import Protocol
 
@@ -35,6 +36,7 @@ class Stage(Enum):
     EXECUTE = "execute its command"
     FORK = "make a process"
     PIPES = "make its pipes"
+    RIGHTS = "give it its user, priority or limits"
 
 
 class SpawnError(Exception):
@@ -48,6 +50,17 @@ class SpawnError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Rights:
+    """As whom a process runs, and what it may use; what is None is as in the manager."""
+
+    user: str | None = None  # a name, or a number
+    group: str | None = None
+    umask: int | None = None
+    nice: int | None = None
+    limits: tuple[tuple[str, int | None], ...] = ()  # by the name of setrlimit(2): `nofile`; None: no limit
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """A process to be made, in a session of its own."""
 
@@ -58,6 +71,7 @@ class Order:
     stdin: int
     stdout: int
     stderr: int
+    rights: Rights = Rights()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +109,16 @@ class Health(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a probe found, in words, and how long it took."""
+    """What a probe found, in words, and how long it took.
+
+    `answers` is what each address said, as far as it was waited for: `accepted`, `HTTP 500`, `ECONNREFUSED`,
+    `timed out after 2s`.
+    """
 
     health: Health
     detail: str
     took_s: float = 0.0
+    answers: tuple[tuple[str, str], ...] = ()  # address with its port, and answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +130,7 @@ class ProbeOrder:
     addresses: tuple[str, ...]  # numeric; any that answers is enough
     cwd: str
     environment: dict[str, str] = field(default_factory=dict)  # for exec checks
+    rights: Rights = Rights()  # for exec checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +163,59 @@ class Occupant:
         return self.member.pid
 
 
+DOING = {
+    "R": "running",
+    "S": "sleeping",
+    "I": "idle",
+    "D": "waiting without being interruptible",  # for a disk, a network file system, a driver
+    "U": "waiting without being interruptible",  # what macOS calls it
+    "T": "stopped",
+    "t": "stopped by a debugger",
+    "?": "hidden from this user",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What one living process does and uses, as seen in one look; None where a system does not tell.
+
+    Memory is what it has in RAM; what it shares with others of its tree, such as the code of node, is in the
+    sum of a tree once for each of them.
+    """
+
+    identity: Identity
+    parent: int  # pid
+    name: str
+    arguments: tuple[str, ...]  # whole, with the secrets in them; none if it has wiped them
+    state: str  # the kernel's letter, of its main thread
+    cpu_s: float  # user and system, since its birth
+    memory_bytes: int
+    age_s: float
+    threads: int | None = None
+    descriptors: int | None = None  # that it has open
+    waits_in: str | None = None  # the function of the kernel that its main thread waits in
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.identity.pid
+
+    @property
+    def doing(self) -> str:
+        """Its state, in words."""
+        return DOING.get(self.state, f"in state {self.state}")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A process that changes the files of a project from outside: a package install or a git operation."""
+
+    pid: int
+    name: str  # `npm install`, `git checkout`
+    folder: str  # that it works in
+    age_s: float
+
+
 class Host(Protocol):
     """The operating system, as the engine sees it."""
 
@@ -154,6 +227,17 @@ class Host(Protocol):
 
     def wall(self) -> float:
         """Return seconds since the epoch; for people only, never for a decision."""
+        ...
+
+    def zone(self) -> tzinfo:
+        """Return the zone of the clock on this machine's wall, with its changes to and from summer time."""
+        ...
+
+    def suspended(self) -> float:
+        """Return for how many seconds in all this machine was suspended since its boot: its lid was closed.
+
+        `now()` does not count them. A virtual machine that is paused may not notice, and this says nothing.
+        """
         ...
 
     def chance(self) -> float:
@@ -176,6 +260,10 @@ class Host(Protocol):
         """
         ...
 
+    def variables(self, user: str) -> dict[str, str]:
+        """Return `HOME`, `USER`, `LOGNAME` and `SHELL` of a user; nothing of one that is not known."""
+        ...
+
     def tree(self, run: Run) -> tuple[Member, ...]:
         """Return every living process of the run: its first process, and all descendants of that.
 
@@ -187,8 +275,34 @@ class Host(Protocol):
         """Return what `tree` does for each run, in one look: for showing, where nothing is decided."""
         ...
 
-    def is_alive(self, identity: Identity) -> bool:
-        """Return whether the process is still there, is the same one, and is no zombie."""
+    def is_ending(self, identity: Identity) -> bool:
+        """Return whether the process has ended, or is about to.
+
+        What it holds is let go of before its end is told: a killed server's listener is announced as closed
+        some 0.1 ms before `on_exit` can be called.
+        """
+        ...
+
+    def is_stranger(self, run: Run) -> bool:
+        """Return whether somebody else lives under the identity of the run's first process.
+
+        Who lives there without the run's marker is; who may not be asked for it is not.
+        """
+        ...
+
+    def vitals(self, members: Collection[Member]) -> tuple[Vitals, ...]:
+        """Return what each of `members` that still lives does and uses, in their order.
+
+        For showing, and for limits of a whole tree: it reads more of each process than a look at a tree does.
+        """
+        ...
+
+    def memory(self, members: Collection[Member]) -> int:
+        """Return how many bytes of RAM these processes have together.
+
+        What they share, such as the code of node, is counted once where the system tells; it takes some
+        0.4 ms for each 10 MB. For a limit, not for showing.
+        """
         ...
 
     def boot(self) -> str:
@@ -225,6 +339,22 @@ class Host(Protocol):
         """Call `callback` once, as soon as any of `members` has ended."""
         ...
 
+    def debugger(self, members: Collection[Member], port: int | None) -> str | None:
+        """Return who debugs one of these processes, as a sentence without a full stop, or None.
+
+        That is a tracer (gdb) that has stopped it, or a client that is connected to node's inspector, paused
+        or not: the inspector does not tell others which. A process stopped by SIGSTOP is not debugged, nor is
+        one that strace follows. `port` is the app's own, whose clients are no debuggers.
+        """
+        ...
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Return the package installs and git operations that are under way, as far as they can be seen.
+
+        Told by command lines. One that works in a container works in a folder of that container.
+        """
+        ...
+
     # ports
 
     def listeners(self) -> tuple[Listener, ...] | None:
@@ -233,6 +363,14 @@ class Host(Protocol):
 
     def sockets_of(self, members: Collection[Member]) -> frozenset[int] | None:
         """Return the inodes of the sockets that the processes hold, or None where they can't be read."""
+        ...
+
+    def connections(self, inodes: Collection[int]) -> Mapping[str, int] | None:
+        """Return how many of these sockets are connections by TCP, by state: `established`, `close wait`…
+
+        None where it can't be told, or only by a look that takes too long. Connections that a listener's
+        process has not accepted yet are none of these: they are in its queue.
+        """
         ...
 
     def holder(self, listener: Listener) -> Holder | None:
@@ -279,6 +417,17 @@ class Host(Protocol):
         content is reported within a second where the system gives notices or says that it does not; a look
         every 10 s is the guarantee behind them. Ask first and read the file then: what happened before is
         not reported.
+        """
+        ...
+
+    def watch_tree(
+        self, folder: str, enters: Callable[[str], bool], callback: Callable[[str], None]
+    ) -> Cancellable:
+        """Call `callback` with the path of each file below `folder` that was made, written, moved or deleted.
+
+        Within 0.1 s where the system gives notices of that, else within seconds; one change may be told
+        several times. Folders of which `enters` says no are not looked into, and links to folders are not
+        followed. `folder` need not be there yet.
         """
         ...
 

@@ -6,6 +6,7 @@ Every part that an old kernel or a sandbox may refuse has the slower way of `Pos
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -13,14 +14,15 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from signal import Signals
 
 from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
-from procman.host import ports, procfs
-from procman.host.base import Cancellable, Ended, Holder, Occupant, Order, Run
+from procman.host import debuggers, inotify, ports, procfs, vitals
+from procman.host.base import Cancellable, Ended, Holder, Occupant, Operation, Order, Run, Vitals
 from procman.host.cgroups import Cgroups
+from procman.host.operations import HINT, operation
 from procman.host.posix import Call, PosixHost, ended, wants_continue
 from procman.host.procfs import TICKS_PER_SECOND, Stat
 from procman.host.trees import Trees
@@ -63,7 +65,7 @@ class LinuxHost(PosixHost):
     """The host of a Linux machine. Owned by the thread of the event loop, the main one."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
+        super().__init__(loop, inotify.Inotify)
         self._boot = procfs.boot_id()
         self._trees = Trees()
         self._cgroups = Cgroups()
@@ -89,14 +91,16 @@ class LinuxHost(PosixHost):
         if self._closed is not None:
             self._closed.close()
 
+    def suspended(self) -> float:
+        """Return for how many seconds in all this machine was suspended since its boot."""
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic())
+
     # processes
 
     def spawn(self, order: Order, on_exit: Callable[[Ended], None]) -> Identity:
         """Start a process in a session of its own and return who it is."""
         pid = self._start_child(order, on_exit)
-        stat = procfs.stat(pid)
-        assert stat is not None, "a child that was not reaped is in /proc, dead or alive"
-        identity = self._trees.identity(stat)
+        identity = self._trees.identity(self._trees.child(pid))
         marker = order.environment.get(MARKER, "")
         self._trees.started(Run(identity, marker))
         self._cgroups.enter(marker, pid)
@@ -150,9 +154,16 @@ class LinuxHost(PosixHost):
         The kernel counts `started` in time that includes suspends, `now()` in time that does not: a process
         from before a suspend looks older than it is, never younger. Rounded, so that two looks agree.
         """
-        suspended = round(time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic(), 2)
-        born = stat.started / TICKS_PER_SECOND - suspended
+        born = stat.started / TICKS_PER_SECOND - round(self.suspended(), 2)
         return Member(self._trees.identity(stat), stat.parent, stat.name, born, stat.state)
+
+    def vitals(self, members: Collection[Member]) -> tuple[Vitals, ...]:
+        """Return what each of `members` that still lives does and uses."""
+        return tuple(vitals.read(members, self._trees.find, self.now()))
+
+    def memory(self, members: Collection[Member]) -> int:
+        """Return how many bytes of RAM these processes have together, what they share counted once."""
+        return vitals.memory(members, self._trees.find)
 
     def boot(self) -> str:
         """Return the boot id."""
@@ -176,8 +187,7 @@ class LinuxHost(PosixHost):
         It is our own child, dead or alive, if this very process was that manager: before an upgrade.
         """
         leader = run.leader
-        stat = procfs.stat(leader.pid)
-        if stat is not None and stat.parent == os.getpid() and self._trees.identity(stat) == leader:
+        if self._trees.is_child(leader):
             self._children[leader.pid] = on_exit
             self._trees.started(run)
             self._watch_child(leader.pid)
@@ -208,6 +218,22 @@ class LinuxHost(PosixHost):
         self._adopted.add(pidfd)
         self._loop.add_reader(pidfd, has_ended)
         return True
+
+    def is_ending(self, identity: Identity) -> bool:
+        """Return whether the process has ended, or is about to: 8 us."""
+        stat = self._trees.find(identity)
+        return stat is None or bool(stat.flags & procfs.EXITING)
+
+    def is_stranger(self, run: Run) -> bool:
+        """Return whether somebody else lives under the identity of the run's first process.
+
+        That is told by its environment. Of an app that can't be dumped we may not read that, and its own pid,
+        start time and boot have to do.
+        """
+        stat = self._trees.find(run.leader)
+        if stat is None or stat.is_hidden or procfs.withholds_environment(stat.pid):
+            return False
+        return procfs.variable(stat.pid, MARKER) != run.marker
 
     def find(self, identity: Identity) -> Member | None:
         """Return the process if it still is the same one and alive."""
@@ -259,6 +285,28 @@ class LinuxHost(PosixHost):
             return call
         return _Ends(self._loop, pidfds, callback)
 
+    def debugger(self, members: Collection[Member], port: int | None) -> str | None:
+        """Return who debugs one of these processes, or None: 20 us each, 1 ms where one has an inspector."""
+        return debuggers.debugger(members, port, self._diag)
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Return the package installs and git operations that are under way.
+
+        The command line of every process is read, 6 us each: only while something has failed.
+        """
+        found = (self._operation(pid) for pid in procfs.pids())
+        return tuple(each for each in found if each is not None)
+
+    def _operation(self, pid: int) -> Operation | None:
+        command = procfs.command(pid)
+        name = operation(procfs.words(command)) if HINT.search(command) else None
+        if name is None:
+            return None
+        stat, folder = procfs.stat(pid), procfs.folder(pid)
+        if stat is None or not stat.is_alive or folder is None:
+            return None
+        return Operation(pid, name, folder, max(0.0, self.now() - self._member(stat).born))
+
     # ports
 
     def listeners(self) -> tuple[Listener, ...] | None:
@@ -273,16 +321,20 @@ class LinuxHost(PosixHost):
         """
         found: set[int] = set()
         for member in members:
-            try:
+            held: list[int] | None = None
+            with contextlib.suppress(PermissionError):
                 held = procfs.sockets(member.pid)
-            except PermissionError:
-                stat = self._trees.find(member.identity)
-                if stat is None or stat.flags & procfs.EXITING:
-                    continue
+            stat = self._trees.find(member.identity)
+            if stat is None or (held is None and stat.flags & procfs.EXITING):
+                continue
+            if held is None or stat.is_hidden:
                 return None
-            if self._trees.find(member.identity) is not None:
-                found.update(held)
+            found.update(held)
         return frozenset(found)
+
+    def connections(self, inodes: Collection[int]) -> Mapping[str, int] | None:
+        """Return how many of these sockets are connections by TCP, by state; None where too many are open."""
+        return self._diag.connections(inodes)
 
     def holder(self, listener: Listener) -> Holder | None:
         """Return a process that holds the listener, or None where it can't be told.

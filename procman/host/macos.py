@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
-from procman.host.base import Cancellable, Ended, Holder, Occupant, Order, Run
+from procman.host.base import Cancellable, Ended, Holder, Occupant, Operation, Order, Run, Vitals
+from procman.host.operations import operation
 from procman.host.posix import Call, PosixHost
 
 assert sys.platform == "darwin"
@@ -47,6 +48,11 @@ class MacHost(PosixHost):
         super().__init__(loop)
         self._boot = _run("sysctl", "-n", "kern.bootsessionuuid").strip()
         self._checks: set[int] = set()
+
+    def suspended(self) -> float:
+        """Return for how many seconds in all this machine was asleep since its boot."""
+        awake = time.clock_gettime(time.CLOCK_UPTIME_RAW)  # mach_absolute_time(), which `now()` is too
+        return max(0.0, time.clock_gettime(time.CLOCK_MONOTONIC_RAW) - awake)
 
     # processes
 
@@ -94,6 +100,42 @@ class MacHost(PosixHost):
             return None
         return self._member(row)
 
+    def memory(self, members: Collection[Member]) -> int:
+        """Return how many bytes of RAM these processes have; what they share counts for each of them."""
+        return sum(each.memory_bytes for each in self.vitals(members))
+
+    def vitals(self, members: Collection[Member]) -> tuple[Vitals, ...]:
+        """Return what each of `members` that still lives does and uses, as far as `ps` tells."""
+        pids = ",".join(str(member.pid) for member in members)
+        used: dict[int, list[str]] = {}
+        for line in _run("ps", "-ww", "-p", pids, "-o", "pid=,time=,rss=,command=").splitlines():
+            fields = line.split()
+            if len(fields) > 3:
+                used[int(fields[0])] = fields[1:]
+        rows = _processes(*used) if used else {}
+        found = []
+        for member in members:
+            row = rows.get(member.pid)
+            if row is not None and row.started == member.identity.started:
+                taken, kilobytes, *arguments = used[member.pid]
+                found.append(
+                    Vitals(
+                        member.identity,
+                        row.parent,
+                        row.name,
+                        tuple(arguments),
+                        row.state,
+                        cpu_s=_seconds(taken),
+                        memory_bytes=int(kilobytes) * 1024,
+                        age_s=max(0.0, self.now() - member.born),
+                    )
+                )
+        return tuple(found)
+
+    def is_stranger(self, run: Run) -> bool:
+        """Return whether somebody else lives under the identity of the run's first process."""
+        return self.find(run.leader) is not None and _marked_pids().get(run.leader.pid) != run.marker
+
     def boot(self) -> str:
         """Return the boot session's id."""
         return self._boot
@@ -122,6 +164,28 @@ class MacHost(PosixHost):
             self._loop.call_soon(call.run)
             return call
         return _Ends(self._loop, [member.pid for member in members], callback)
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Return the package installs and git operations that are under way, by `ps` and `lsof`."""
+        names: dict[int, str] = {}
+        for line in _run("ps", "-axww", "-o", "pid=,command=").splitlines():
+            pid, *words = line.split()
+            if (name := operation(words)) is not None:
+                names[int(pid)] = name
+        if not names:
+            return ()
+        folders, pids = {}, ",".join(map(str, names))
+        for line in _run("lsof", "-b", "-w", "-a", "-d", "cwd", "-Fpn", "-p", pids).splitlines():
+            if line.startswith("p"):
+                current = int(line[1:])
+            elif line.startswith("n"):
+                folders[current] = line[1:]
+        rows, now = _processes(*names), time.time()
+        return tuple(
+            Operation(pid, name, folders[pid], max(0.0, now - rows[pid].started))
+            for pid, name in names.items()
+            if pid in folders and pid in rows
+        )
 
     # ports
 
@@ -217,6 +281,15 @@ def _run(*command: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "replace")
+
+
+def _seconds(clock: str) -> float:
+    """Return how many seconds `ps` means: `0:01.25`, `12:34.56`, `1:02:03.04`, `2-03:04:05`."""
+    days, _, rest = clock.rpartition("-")
+    total = 0.0
+    for part in rest.split(":"):
+        total = total * 60 + float(part)
+    return total + int(days or 0) * 86400
 
 
 def _processes(*only: int) -> dict[int, _Row]:

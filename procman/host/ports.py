@@ -1,6 +1,6 @@
-"""Who listens, by the kernel's own list, and the notice that a listener was closed.
+"""Who listens and who is connected, by the kernel's own list, and the notice that a listener was closed.
 
-Both come over NETLINK_SOCK_DIAG (sock_diag(7)): a dump of the LISTEN sockets takes 0.1 to 0.3 ms where
+All of it comes over NETLINK_SOCK_DIAG (sock_diag(7)): a dump of the LISTEN sockets takes 0.1 to 0.3 ms where
 `/proc/net/tcp` takes 9, because the kernel walks its whole table of connections for that file.
 """
 
@@ -14,7 +14,8 @@ import socket
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from procman.core.verdict import Listener
 from procman.host.base import ANY_PORT
@@ -25,7 +26,17 @@ NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST, NLM_F_DUMP_INTERRUPTED, NLM_F_DUMP = 0x1, 0x10, 0x300
-TCP_LISTEN = 10
+TCP_ESTABLISHED, TCP_LISTEN = 1, 10
+CONNECTED = {  # the states of a connection that a process can still hold: net/tcp_states.h
+    1: "established",
+    2: "syn sent",
+    4: "fin wait 1",
+    5: "fin wait 2",
+    8: "close wait",  # the peer has ended it, and the program has not yet
+    9: "last ack",
+    11: "closing",
+}
+MOST_CONNECTIONS = 1000  # of the machine, of one family, until they are not counted: some 3 ms
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
 TCP_DESTROYED, TCP6_DESTROYED = 1, 3  # SKNLGRP_INET_TCP_DESTROY, SKNLGRP_INET6_TCP_DESTROY
 SO_ATTACH_FILTER = 26
@@ -41,7 +52,7 @@ Watcher = Callable[[int], None]
 
 
 class Diagnostics:
-    """The list of listeners. Owned by the thread of the event loop."""
+    """The lists of listeners and connections. Owned by the thread of the event loop."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
@@ -54,50 +65,76 @@ class Diagnostics:
 
     def listeners(self) -> tuple[Listener, ...] | None:
         """Return every TCP socket in LISTEN, of both families, or None where they can't be read."""
-        for read in (self._dump, _read_proc):
-            with contextlib.suppress(OSError):
-                return read()
+        with contextlib.suppress(OSError):
+            return tuple(map(_listener, self._dump(1 << TCP_LISTEN)))
+        with contextlib.suppress(OSError):
+            return _read_proc()
+        return None
+
+    def connections(self, inodes: Collection[int]) -> Mapping[str, int] | None:
+        """Return how many of these sockets are connections, by state; None where it takes too long.
+
+        The kernel walks its table of connections for it, 0.5 ms a family for the 262,144 places of 24 GB of
+        memory, and can't be asked for sockets by inode.
+        """
+        mask = sum(1 << state for state in CONNECTED)
+        try:
+            bodies = self._dump(mask, MOST_CONNECTIONS)
+        except OSError:
+            return None
+        wanted = frozenset(inodes)
+        return Counter(CONNECTED[body[1]] for body in bodies if _inode(body) in wanted)
+
+    def connected_to(self, ports: Collection[int]) -> int | None:
+        """Return one of these ports that somebody is connected to; None too where it can't be told."""
+        with contextlib.suppress(OSError):
+            for body in self._dump(1 << TCP_ESTABLISHED):
+                port = int.from_bytes(MESSAGE.unpack_from(body)[4], "big")
+                if port in ports:
+                    return port
         return None
 
     def works(self) -> bool:
         """Return whether the kernel's dump can be had, so that `/proc/net/tcp` need not be read."""
         try:
-            self._dump()
+            self._dump(1 << TCP_LISTEN)
         except OSError:
             return False
         return True
 
-    def _dump(self) -> tuple[Listener, ...]:
-        """Return the kernel's dump.
+    def _dump(self, states: int, most: int = sys.maxsize) -> list[bytes]:
+        """Return an `inet_diag_msg` for each socket in one of these states, of both families.
 
         Raises:
-            OSError: no netlink here (a sandbox), or no `inet_diag` in the kernel.
+            OSError: no netlink here (a sandbox), no `inet_diag` in the kernel, or more than `most` sockets of
+                one family.
         """
         if self._socket is None:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG)
             self._socket.settimeout(1.0)  # the kernel answers inside the call; never hang here
         try:
-            return (*self._dump_family(socket.AF_INET), *self._dump_family(socket.AF_INET6))
+            ipv4 = self._dump_family(socket.AF_INET, states, most)
+            return ipv4 + self._dump_family(socket.AF_INET6, states, most)
         except OSError:
             self.close()  # half an answer may still be queued
             raise
 
-    def _dump_family(self, family: int) -> list[Listener]:
+    def _dump_family(self, family: int, states: int, most: int) -> list[bytes]:
         assert self._socket is not None, "opened by the caller"
         for _attempt in range(DUMP_ATTEMPTS):
-            body = REQUEST.pack(family, socket.IPPROTO_TCP, 0, 1 << TCP_LISTEN)
+            body = REQUEST.pack(family, socket.IPPROTO_TCP, 0, states)
             flags = NLM_F_REQUEST | NLM_F_DUMP
             header = HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, flags, 0, 0)
             self._socket.sendto(header + body, (0, 0))
-            found, interrupted = self._receive()
+            found, interrupted = self._receive(most)
             if not interrupted:
                 break
         return found
 
-    def _receive(self) -> tuple[list[Listener], bool]:
-        """Return the listeners up to the end of the dump, and whether they changed while it was made."""
+    def _receive(self, most: int) -> tuple[list[bytes], bool]:
+        """Return the sockets up to the end of the dump, and whether they changed while it was made."""
         assert self._socket is not None, "opened by the caller"
-        found: list[Listener] = []
+        found: list[bytes] = []
         interrupted = False
         while True:
             for kind, flags, body in _messages(self._socket.recv(65536)):
@@ -107,7 +144,9 @@ class Diagnostics:
                 if kind == NLMSG_ERROR:
                     code = -struct.unpack_from("=i", body)[0]
                     raise OSError(code, os.strerror(code))
-                found.append(_listener(body))
+                found.append(body)
+            if len(found) > most:
+                raise OSError(errno.EMSGSIZE, "more sockets than are worth the time")
 
 
 def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -123,6 +162,10 @@ def _listener(body: bytes) -> Listener:
     family, _, _, _, port, _, source, _, _, queue, _, _, inode = MESSAGE.unpack_from(body)
     ipv6_only = _attribute(body, INET_DIAG_SKV6ONLY) == b"\1"
     return Listener(_address(family, source), int.from_bytes(port, "big"), inode, queue, ipv6_only)
+
+
+def _inode(body: bytes) -> int:
+    return int.from_bytes(body[MESSAGE.size - 4 : MESSAGE.size], sys.byteorder)
 
 
 def _attribute(body: bytes, wanted: int) -> bytes | None:

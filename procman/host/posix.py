@@ -10,13 +10,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from signal import Signals
 
 from procman.core.identity import Identity, Member
-from procman.host.base import Answer, Cancellable, Ended, Order, ProbeOrder, Run, SpawnError, Stage
+from procman.host import rights
+from procman.host.base import (
+    Answer,
+    Cancellable,
+    Ended,
+    Operation,
+    Order,
+    ProbeOrder,
+    Rights,
+    Run,
+    SpawnError,
+    Stage,
+)
 from procman.host.probes import Resolver, make_probe
+from procman.host.tree_watch import Arm, TreeWatch
 from procman.host.watch import FileWatcher
 
 assert sys.platform != "win32"
@@ -65,6 +79,8 @@ def start(order: Order) -> int:
         SpawnError: nothing was started.
     """
     arguments = ("/bin/sh", "-c", *order.arguments) if order.shell else order.arguments
+    preparation = rights.Preparation(order.rights)
+    rights.hand_over(preparation.account, (order.stdin, order.stdout, order.stderr))
     try:
         process = subprocess.Popen(
             arguments,
@@ -74,18 +90,25 @@ def start(order: Order) -> int:
             stdout=order.stdout,
             stderr=order.stderr,
             start_new_session=True,
+            **preparation.arguments,
         )
     except OSError as error:
         raise _spawn_error(error, order, arguments[0]) from error
+    except subprocess.SubprocessError as error:
+        raise preparation.failure() from error
     except ValueError as error:  # a NUL byte in an argument, `=` in a variable's name
         unfit = OSError(errno.EINVAL, f"{os.strerror(errno.EINVAL)} ({error})")
         raise SpawnError(Stage.EXECUTE, unfit, arguments[0]) from error
+    finally:
+        preparation.close()
     process.returncode = 0  # else its finaliser warns, and the next Popen reaps our child behind our back
     return process.pid
 
 
 def _spawn_error(error: OSError, order: Order, command: str) -> SpawnError:
     """Return the stage that `error` belongs to: the child names the file it failed on, a failed fork none."""
+    if error.errno == errno.EPERM and order.rights != Rights():  # root without its powers
+        return SpawnError(Stage.RIGHTS, error, order.rights.user or order.rights.group or "its rights")
     if error.filename == order.cwd:
         return SpawnError(Stage.CWD, error, order.cwd)
     if error.errno in (errno.EMFILE, errno.ENFILE):
@@ -131,18 +154,39 @@ def undo_inherited_signals() -> None:
             signal.signal(number, lambda _number, _frame: None)
 
 
+def local_zone(name: str) -> tzinfo:
+    """Return the zone of this name, as in `TZ`; without one that of the machine.
+
+    What has no table of changes, such as `CET-1CEST`, keeps the offset of now.
+    """
+    from zoneinfo import ZoneInfo  # only an app with a schedule pays for it
+
+    path = name.removeprefix(":") or "/etc/localtime"
+    try:
+        if not path.startswith("/"):
+            return ZoneInfo(path)
+        with open(path, "rb") as file:
+            return ZoneInfo.from_file(file, key=path)
+    except (OSError, ValueError, KeyError):
+        here = datetime.now().astimezone().tzinfo
+        assert here is not None, "a time with a zone has one"
+        return here
+
+
 class PosixHost:
     """The part of `Host` that needs nothing but POSIX. Owned by the thread of the event loop, the main one.
 
     A child's end is learned from SIGCHLD here; a system that announces it better overrides `_watch_child`.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, notices: Arm | None = None) -> None:
         undo_inherited_signals()
         self._loop = loop
         self._children: dict[int, Callable[[Ended], None]] = {}
         self._resolver = Resolver(loop.time)
         self._files = FileWatcher(loop)
+        self._notices = notices  # of changes in folders, where the system has some that we can read
+        self._trees_watched: list[TreeWatch] = []
         loop.add_signal_handler(signal.SIGCHLD, self._on_sigchld)
 
     def close(self) -> None:
@@ -150,6 +194,8 @@ class PosixHost:
         self._loop.remove_signal_handler(signal.SIGCHLD)
         self._children.clear()
         self._files.close()
+        for watch in self._trees_watched:
+            watch.cancel()
 
     # clock
 
@@ -160,6 +206,14 @@ class PosixHost:
     def wall(self) -> float:
         """Return seconds since the epoch."""
         return time.time()
+
+    def zone(self) -> tzinfo:
+        """Return the zone of the clock on this machine's wall."""
+        return local_zone(os.environ.get("TZ", ""))
+
+    def suspended(self) -> float:
+        """Return 0.0: nothing in POSIX tells."""
+        return 0.0
 
     def chance(self) -> float:
         """Return a random number in [0, 1)."""
@@ -202,13 +256,13 @@ class PosixHost:
     def _forget_child(self, pid: int) -> None:
         """The child was reaped: its number may belong to anybody from now on."""
 
+    def variables(self, user: str) -> dict[str, str]:
+        """Return what the environment says of a user."""
+        return rights.variables(user)
+
     def find(self, identity: Identity) -> Member | None:
         """Return the process if it still is the same one and alive."""
         raise NotImplementedError
-
-    def is_alive(self, identity: Identity) -> bool:
-        """Return whether the process is still there, is the same one, and is no zombie."""
-        return self.find(identity) is not None
 
     def signal(self, members: Collection[Member], name: str) -> tuple[Member, ...]:
         """Send the signal to each of `members` that is still the same process; return those it reached."""
@@ -232,6 +286,18 @@ class PosixHost:
         """Kill the processes of the run that the system can end as one: there are none here."""
         return ()
 
+    def is_ending(self, identity: Identity) -> bool:
+        """Return whether the process has ended."""
+        return self.find(identity) is None
+
+    def debugger(self, members: Collection[Member], port: int | None) -> str | None:
+        """Return None: nothing in POSIX tells."""
+        return None
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Return nothing: POSIX lists no processes."""
+        return ()
+
     def when_one_ends(self, members: Sequence[Member], callback: Callable[[], None]) -> Cancellable:
         """Call `callback` once, as soon as any of `members` has ended: within `LOOK_FOR_END` here."""
         call = Call(callback)
@@ -245,6 +311,12 @@ class PosixHost:
             self._loop.call_soon(call.run)
         else:
             self._loop.call_later(LOOK_FOR_END, self._look_for_end, members, call)
+
+    # ports
+
+    def connections(self, inodes: Collection[int]) -> Mapping[str, int] | None:
+        """Return None: a look at all connections takes too long here."""
+        return None
 
     # checks
 
@@ -276,6 +348,14 @@ class PosixHost:
         """Call `callback` whenever the descriptor can be read, until cancelled."""
         self._loop.add_reader(descriptor, callback)
         return _Reading(self._loop, descriptor)
+
+    def watch_tree(
+        self, folder: str, enters: Callable[[str], bool], callback: Callable[[str], None]
+    ) -> Cancellable:
+        """Call `callback` with the path of each file below `folder` that has changed."""
+        watch = TreeWatch(self._loop, folder, enters, callback, self._notices)
+        self._trees_watched = [*(each for each in self._trees_watched if not each.over), watch]
+        return watch
 
     def watch_file(self, path: str, callback: Callable[[], None]) -> Cancellable:
         """Call `callback` soon after the file at `path` may have changed."""

@@ -118,6 +118,7 @@ def main() -> None:
     plan += [(each["after"], lambda each=each: listen(each, state)) for each in program["listens"]]
     plan += [(each["after"], lambda each=each: fork(each, state)) for each in program["children"]]
     plan += [(delay, lambda text=text: os.write(1, text.encode())) for delay, text in program["writes"]]
+    state["memory"] = b"m" * program["memory"]
     if program["exits_after"] is not None:
         plan.append((program["exits_after"], lambda: os._exit(program["code"])))
     while True:
@@ -126,6 +127,8 @@ def main() -> None:
             plan.pop(0)[1]()
         follow(state)
         pause = 0.02 if state["children"] else 60.0
+        if program["burns"]:
+            pause = 0.0
         if plan:
             pause = min(pause, max(0.0, BORN + plan[0][0] - time.monotonic()))
         for listener in select.select([each for each, _spec in state["listeners"]], [], [], pause)[0]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 
+from procman.host.posix import local_zone
 from tests.contract.conftest import Stage
 
 
@@ -41,3 +43,14 @@ def test_localhost_is_both_loopbacks_and_an_address_is_itself(stage: Stage) -> N
     assert stage.host.addresses("localhost") == ("127.0.0.1", "::1")
     assert stage.host.addresses("127.0.0.1") == ("127.0.0.1",)
     assert stage.host.addresses("::1") == ("::1",)
+
+
+def test_the_zone_of_the_wall_changes_to_summer_time_where_it_has_a_table() -> None:
+    def offsets(name: str) -> list[float]:
+        days = [datetime(2026, month, 1, tzinfo=local_zone(name)) for month in (1, 7)]
+        return [day.utcoffset().total_seconds() / 3600 for day in days]  # type: ignore[union-attr]
+
+    for name in ("Europe/Berlin", ":Europe/Berlin"):
+        assert offsets(name) == [1, 2]
+    assert len(offsets("")) == 2, "that of the machine"
+    assert len(set(offsets("CET-1CEST"))) == 1, "no table: the offset of now"

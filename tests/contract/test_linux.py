@@ -255,7 +255,7 @@ def test_without_netlink_the_listeners_are_read_from_proc(
     real.listening(port)
     by_netlink = set(real.host.listeners() or ())
 
-    def refuse(self: object) -> None:
+    def refuse(self: object, states: int) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(ports.Diagnostics, "_dump", refuse)

@@ -56,6 +56,31 @@ def test_an_http_status_passes_inside_its_ranges(
     assert (answer.health, answer.detail) == (health, f"HTTP {status} from 127.0.0.1:{port}/health")
 
 
+def test_each_address_is_told_with_what_it_answered(stage: Stage) -> None:
+    port, closed = stage.world.free_port(), stage.world.free_port()
+    stage.start(Program(listens=(Listen(port, status=500), Listen(port, address="::1", status=None))))
+    stage.until(lambda: sum(each.port == port for each in stage.host.listeners() or ()) == 2)
+    late = (f"[::1]:{port}", "timed out after 0.2s")
+    answered = stage.probe(CheckKind.HTTP, port, timeout=0.2).answers
+    assert answered == ((f"127.0.0.1:{port}", "HTTP 500"), late)
+    assert stage.probe(CheckKind.HTTP, port, host="::1", timeout=0.2).answers == (late,)
+    assert stage.probe(CheckKind.TCP, port, host="127.0.0.1").answers == ((f"127.0.0.1:{port}", "accepted"),)
+    assert stage.probe(CheckKind.TCP, closed).answers == (
+        (f"127.0.0.1:{closed}", "ECONNREFUSED"),
+        (f"[::1]:{closed}", "ECONNREFUSED"),
+    )
+
+
+def test_the_address_that_passes_is_told_with_those_that_were_faster(stage: Stage) -> None:
+    port = stage.world.free_port()
+    stage.start(Program(listens=(Listen(port, address="::1"),)))
+    stage.listening(port)
+    assert stage.probe(CheckKind.HTTP, port).answers == (
+        (f"127.0.0.1:{port}", "ECONNREFUSED"),
+        (f"[::1]:{port}", "HTTP 200"),
+    )
+
+
 def test_a_server_that_accepts_and_says_nothing_is_timed_out(stage: Stage) -> None:
     port = stage.world.free_port()
     stage.start(Program(listens=(Listen(port, status=None),)))

@@ -21,6 +21,7 @@ from procman.core.verdict import Verdict
 from procman.core.view import view
 from procman.engine.events import Notice, Reloaded, Transition
 from procman.engine.ports import Current
+from procman.engine.usage import Look
 
 WALL = 1795424400.0  # 2026-11-23T09:00:00Z
 TICK = 0.5
@@ -60,6 +61,7 @@ class FakeEngine:
         stuck: apps that stay `stopping` until they are stopped by force.
         rejection: what is wrong with the file on disk.
         next_plan: what `plan` returns.
+        waiting: what an edit would do that waits for its user, in a word.
         calls: what was asked of it, in order.
     """
 
@@ -68,6 +70,7 @@ class FakeEngine:
         folder = file.rpartition("/")[0]
         self.config = Config(file, folder, ManagerConfig(), {each.name: each for each in configs})
         self.apps: dict[str, App] = {each.name: App() for each in configs}
+        self.environment = {"PATH": "/usr/bin", "HOME": "/home/me", "API_TOKEN": "word"}
         self.closing = False
         self.never_up: set[str] = set()
         self.broken: dict[str, str] = {}
@@ -75,6 +78,7 @@ class FakeEngine:
         self.stuck: set[str] = set()
         self.rejection: str | None = None
         self.next_plan = Plan()
+        self.waiting: str | None = None
         self.calls: list[str] = []
         self.on_empty: Callable[[], None] = lambda: None
         self.now = 100.0
@@ -118,8 +122,13 @@ class FakeEngine:
         """The configuration of every app."""
         return {name: self.config.apps[name] for name in self.apps}
 
-    def status(self) -> dict[str, Any]:
-        """Return the document of `procman status --json`."""
+    def look(self) -> Look:
+        """Return a look at nothing."""
+        self.calls.append("look")
+        return Look(self.now)
+
+    def status(self, before: Look | None = None) -> dict[str, Any]:
+        """Return the document of `procman status --json`, or of `--wide`."""
         error = self.rejection
         return {
             "manager": {
@@ -128,12 +137,17 @@ class FakeEngine:
                 "file": self.config.file,
                 "uptime_s": self.now - 100.0,
                 "config": {
-                    "state": "rejected" if error else "applied",
+                    "state": "rejected" if error else "edited" if self.waiting else "applied",
                     "error": error,
                     "applied_at": "2026-11-23T09:00:00.000Z",
+                    "waiting": self.waiting,
                 },
+                "local_file": None,
             },
-            "apps": [self._view(name, app) for name, app in self.apps.items()],
+            "apps": [
+                self._view(name, app) | (self._usage(app) if before is not None else {})
+                for name, app in self.apps.items()
+            ],
         }
 
     def runs(self) -> tuple[Current, ...]:
@@ -180,7 +194,7 @@ class FakeEngine:
         self._tell(reloaded)
         return reloaded
 
-    def plan(self) -> Plan:
+    def plan(self, file: str | None = None) -> Plan:
         """Return what `reload` would do."""
         if self.rejection is not None:
             raise RejectedFile(self.rejection)
@@ -248,6 +262,10 @@ class FakeEngine:
 
     def _pid(self, name: str) -> int:
         return 4711 + 10 * list(self.apps).index(name)
+
+    def _usage(self, app: App) -> dict[str, Any]:
+        used = (12.345, 3.4, 210_000_000) if app.state in ALIVE else (None, None, None)
+        return dict(zip(("cpu_s", "cpu_percent", "memory_bytes"), used, strict=True))
 
     def _view(self, name: str, app: App) -> dict[str, Any]:
         pids = (self._pid(name), self._pid(name) + 1) if app.state in ALIVE else ()

@@ -14,8 +14,10 @@ import errno
 import os
 import random
 import select
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from functools import partial
 from signal import Signals
 
@@ -29,16 +31,21 @@ from procman.host.base import (
     Health,
     Holder,
     Occupant,
+    Operation,
     Order,
     ProbeOrder,
     Run,
     SpawnError,
     Stage,
+    Vitals,
 )
+from procman.host.operations import operation
+from procman.host.tree_watch import Signature, changed, look
 from tests.fakes.machine import BOOT, EPOCH, LATENCY, Machine, Process, Timer
 from tests.fakes.programs import Program
 
 QUEUE = 512  # connections that a listener accepts without its program
+PROCESS_SIZE = 10_000_000  # bytes of memory that every process has
 NOTICED_AFTER = 0.05  # s from a change of a file to its notice
 LOOPBACKS = ("127.0.0.1", "::1")
 
@@ -61,16 +68,24 @@ class _Undo:
 class _WatchedFile:
     path: str
     callback: Callable[[], None]
-    seen: tuple[str, bytes | None]
+    seen: tuple[str, int, bytes | None]
 
 
-def _content(path: str) -> tuple[str, bytes | None]:
+@dataclass(slots=True, eq=False)
+class _WatchedTree:
+    folder: str
+    enters: Callable[[str], bool]
+    callback: Callable[[str], None]
+    seen: dict[str, Signature]
+
+
+def _content(path: str) -> tuple[str, int, bytes | None]:
     real = os.path.realpath(path)
     try:
         with open(real, "rb") as file:
-            return real, file.read()
+            return real, os.fstat(file.fileno()).st_ino, file.read()
     except OSError:
-        return real, None
+        return real, 0, None
 
 
 class FakeHost:
@@ -82,13 +97,20 @@ class FakeHost:
         self.trouble: str | None = None  # why no check can be made: ours
         self._random = random.Random(seed)
         self._alive = True
+        self._stopped_until = 0.0
         self._files: list[_WatchedFile] = []
+        self._trees: list[_WatchedTree] = []
         self._readers: dict[int, Callable[[], None]] = {}
         self.machine.on_advance.append(self._look)
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.machine.advance(seconds)
+
+    def stop(self, seconds: float) -> None:
+        """Stop the manager alone, as SIGSTOP would, and continue it after a while: its timers come late."""
+        self._stopped_until = self.now() + seconds
+        self.advance(seconds)
 
     def die(self) -> None:
         """End the manager at once, as `kill -9` would: its processes live on as init's."""
@@ -107,6 +129,13 @@ class FakeHost:
     def _later(self, delay: float, callback: Callable[[], None]) -> Timer:
         return self.call_at(self.now() + delay, callback)
 
+    def _tell(self, callback: Callable[[], None]) -> None:
+        """Call back as soon as the manager runs, if it ever does again."""
+        if self._alive and self.now() < self._stopped_until:
+            self.machine.at(self._stopped_until, partial(self._tell, callback))
+        elif self._alive:
+            callback()
+
     # clock
 
     def now(self) -> float:
@@ -115,7 +144,15 @@ class FakeHost:
 
     def wall(self) -> float:
         """Return seconds since the epoch."""
-        return EPOCH + self.machine.now
+        return EPOCH + self.machine.now + self.machine.suspended
+
+    def zone(self) -> tzinfo:
+        """Return the machine's zone."""
+        return self.machine.zone
+
+    def suspended(self) -> float:
+        """Return for how many seconds in all the machine was suspended."""
+        return self.machine.suspended
 
     def chance(self) -> float:
         """Return a random number in [0, 1), the same sequence for the same seed."""
@@ -123,7 +160,15 @@ class FakeHost:
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Call `callback` once, when `now()` has reached `when`."""
-        return self.machine.at(when, lambda: callback() if self._alive else None)
+        timer = Timer(None)
+
+        def due() -> None:
+            if self.now() < self._stopped_until:
+                self.machine.at(self._stopped_until, due, timer)
+            elif self._alive:
+                callback()
+
+        return self.machine.at(when, due, timer)
 
     # processes
 
@@ -141,7 +186,7 @@ class FakeHost:
             environment=order.environment,
             outputs=tuple(each for each in (order.stdout, order.stderr) if each >= 0),
         )
-        process.when_ended.append(lambda end: on_exit(end) if self._alive else None)
+        process.when_ended.append(lambda end: self._tell(partial(on_exit, end)))
         return process.identity
 
     def _program(self, command: str, order: Order) -> Program:
@@ -156,6 +201,10 @@ class FakeHost:
             return program
         started = sum(1 for _when, text in self.machine.starts if text == command)
         return program[min(started, len(program) - 1)]
+
+    def variables(self, user: str) -> dict[str, str]:
+        """Return what the environment says of a user: here everybody is known."""
+        return {"USER": user, "LOGNAME": user, "HOME": f"/home/{user}", "SHELL": "/bin/sh"}
 
     def tree(self, run: Run) -> tuple[Member, ...]:
         """Return the living processes that carry the run's marker, or descend from its leader."""
@@ -174,9 +223,38 @@ class FakeHost:
         """Return every living process of each run."""
         return [self.tree(run) for run in runs]
 
-    def is_alive(self, identity: Identity) -> bool:
-        """Return whether the process is still there and the same one."""
-        return self._find(identity) is not None
+    def is_ending(self, identity: Identity) -> bool:
+        """Return whether the process has ended."""
+        return self._find(identity) is None
+
+    def is_stranger(self, run: Run) -> bool:
+        """Return whether somebody else lives under the identity of the run's first process."""
+        process = self._find(run.leader)
+        return process is not None and process.environment.get(MARKER) != run.marker
+
+    def vitals(self, members: Collection[Member]) -> tuple[Vitals, ...]:
+        """Return what each of `members` that still lives does and uses."""
+        found = (self._find(member.identity) for member in members)
+        return tuple(self._vitals(process) for process in found if process is not None)
+
+    def memory(self, members: Collection[Member]) -> int:
+        """Return how many bytes of RAM these processes have together."""
+        return sum(each.memory_bytes for each in self.vitals(members))
+
+    def _vitals(self, process: Process) -> Vitals:
+        member = process.member()
+        return Vitals(
+            process.identity,
+            member.parent,
+            member.name,
+            tuple(process.command.split()),
+            member.state,
+            cpu_s=process.cpu(self.now()),
+            memory_bytes=PROCESS_SIZE + process.program.memory,
+            age_s=self.now() - process.born,
+            threads=1,
+            descriptors=3 + len(list(self.machine.sockets_of(process))),
+        )
 
     def boot(self) -> str:
         """Return what names the machine's boot."""
@@ -237,6 +315,25 @@ class FakeHost:
                 process.when_ended.append(ended)
         return once
 
+    def debugger(self, members: Collection[Member], port: int | None) -> str | None:
+        """Return who debugs one of these processes."""
+        for process in (found for each in members if (found := self._find(each.identity)) is not None):
+            who = f"{process.name} (pid {process.pid})"
+            if process.tracer is not None:
+                return f"{who} is stopped by {process.tracer}"
+            if process.inspected_on not in (None, port):
+                return f"a debugger is connected to {who} on port {process.inspected_on}"
+        return None
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Return the package installs and git operations that are under way."""
+        self.machine.looks_for_operations += 1
+        return tuple(
+            Operation(each.pid, name, each.cwd, self.now() - each.born)
+            for each in self.machine.processes.values()
+            if (name := operation(each.command.split())) is not None
+        )
+
     # ports
 
     def listeners(self) -> tuple[Listener, ...] | None:
@@ -251,6 +348,13 @@ class FakeHost:
             return None
         living = [process for member in members if (process := self._find(member.identity)) is not None]
         return frozenset(inode for process in living for inode in self.machine.sockets_of(process))
+
+    def connections(self, inodes: Collection[int]) -> Mapping[str, int] | None:
+        """Return how many of these sockets are connections, by state."""
+        if not self.machine.readable:
+            return None
+        found = (each for each in self.machine.connections if each.inode in inodes)
+        return Counter(each.state(self.now()) for each in found)
 
     def holder(self, listener: Listener) -> Holder | None:
         """Return the listener's process."""
@@ -283,8 +387,7 @@ class FakeHost:
             return None
 
         def closed(port: int) -> None:
-            if self._alive:
-                callback(port)
+            self._tell(partial(callback, port))
 
         self.machine.on_closed.append(closed)
         return _Undo(lambda: self.machine.on_closed.remove(closed))
@@ -321,29 +424,39 @@ class FakeHost:
         for health in (Health.PASSED, Health.TIMED_OUT, Health.FAILED, Health.REFUSED):
             these = [answer for answer in answers if answer.health is health]
             if these:
-                detail = these[0].detail if health is Health.PASSED else ", ".join(a.detail for a in these)
-                return Answer(health, detail, these[0].took_s)
+                passed = health is Health.PASSED
+                detail = these[0].detail if passed else ", ".join(each.detail for each in these)
+                waited_for = [a for a in answers if not passed or a is these[0] or a.took_s < these[0].took_s]
+                said = tuple(each for answer in waited_for for each in answer.answers)
+                return Answer(health, detail, these[0].took_s, said)
         return Answer(Health.FAILED, "its host has no address")
 
     def _ask(self, order: ProbeOrder, address: str, port: int) -> Answer:
         where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         timeout = order.check.timeout
-        late = Answer(Health.TIMED_OUT, f"no answer within {timeout:g}s from {where}", timeout)
+
+        def said(health: Health, detail: str, word: str, took_s: float = LATENCY) -> Answer:
+            return Answer(health, detail, took_s, ((where, word),))
+
         socket = self.machine.answering(address, port)
         if socket is None:
-            return Answer(Health.REFUSED, f"{where} refused")
-        if socket.owner.stopped:
+            return said(Health.REFUSED, f"{where} refused", "ECONNREFUSED", 0.0)
+        detail = f"no answer within {timeout:g}s from {where}"
+        late = said(Health.TIMED_OUT, detail, f"timed out after {timeout:g}s", timeout)
+        if socket.owner.is_held_up:
             if socket.listener.queue >= QUEUE:
                 return late
             socket.listener = replace(socket.listener, queue=socket.listener.queue + 1)
         if order.check.kind is not CheckKind.HTTP:
-            return Answer(Health.PASSED, f"{where} accepts connections")
+            return said(Health.PASSED, f"{where} accepts connections", "accepted")
         status = socket.spec.status
-        if socket.owner.stopped or status is None:
+        if status is None and not socket.owner.is_held_up:
+            self.machine.connect(socket.owner, timeout)
+        if socket.owner.is_held_up or status is None:
             return late
         passed = any(low <= status <= high for low, high in order.check.status)
         health = Health.PASSED if passed else Health.FAILED
-        return Answer(health, f"HTTP {status} from {where}{order.check.path}")
+        return said(health, f"HTTP {status} from {where}{order.check.path}", f"HTTP {status}")
 
     # output and files
 
@@ -358,6 +471,14 @@ class FakeHost:
         self._files.append(watched)
         return _Undo(lambda: self._files.remove(watched))
 
+    def watch_tree(
+        self, folder: str, enters: Callable[[str], bool], callback: Callable[[str], None]
+    ) -> Cancellable:
+        """Call `callback` with the path of each file below a real folder that has changed."""
+        watched = _WatchedTree(folder, enters, callback, look(folder, enters))
+        self._trees.append(watched)
+        return _Undo(lambda: self._trees.remove(watched))
+
     def _look(self) -> None:
         """Notice what happened to real files and pipes."""
         for watched in self._files:
@@ -365,11 +486,20 @@ class FakeHost:
             if seen != watched.seen:
                 watched.seen = seen
                 self._later(NOTICED_AFTER, partial(self._notice, watched))
+        for tree in tuple(self._trees):
+            found = look(tree.folder, tree.enters)
+            differ, tree.seen = changed(tree.seen, found), found
+            for path in differ:
+                self._later(NOTICED_AFTER, partial(self._notice_in, tree, path))
         if self._readers:
             for descriptor in select.select(list(self._readers), [], [], 0)[0]:
                 callback = self._readers.get(descriptor)
                 if callback is not None:
                     callback()
+
+    def _notice_in(self, tree: _WatchedTree, path: str) -> None:
+        if tree in self._trees:
+            tree.callback(path)
 
     def _notice(self, watched: _WatchedFile) -> None:
         if watched in self._files:

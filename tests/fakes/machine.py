@@ -10,6 +10,7 @@ import heapq
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 from functools import partial
 from signal import Signals
 
@@ -48,6 +49,19 @@ class Socket:
     owner: Process
 
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection that a program keeps, long after its peer has ended it."""
+
+    inode: int
+    owner: Process
+    ends_at: float  # when the peer ends it
+
+    def state(self, now: float) -> str:
+        """Return what the kernel calls its state."""
+        return "established" if now < self.ends_at else "close wait"
+
+
 @dataclass(slots=True, eq=False)
 class Process:
     """A process of the machine."""
@@ -64,8 +78,12 @@ class Process:
     outputs: tuple[int, ...] = ()  # descriptors of its own for stdout and stderr
     end: Ended | None = None
     stopped: bool = False
+    tracer: str | None = None  # who has stopped it by ptrace, in words
+    inspected_on: int | None = None  # the port on which a debugger is connected to it
     pending: list[str] = field(default_factory=list)  # signals that wait for it to be continued
     when_ended: list[Callable[[Ended], None]] = field(default_factory=list)
+    burned: float = 0.0  # seconds of CPU time until it was last stopped
+    continued: float = 0.0  # when it was last continued, or born
 
     @property
     def pid(self) -> int:
@@ -77,9 +95,20 @@ class Process:
         """The kernel's short name."""
         return os.path.basename(self.command.split()[0])[:15]
 
+    def cpu(self, now: float) -> float:
+        """Return how many seconds it has kept a processor busy."""
+        going = 0.0 if self.stopped or not self.program.burns else now - self.continued
+        return self.burned + going
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether it does nothing at present."""
+        return self.stopped or self.tracer is not None
+
     def member(self) -> Member:
         """Return it as a host shows it."""
-        return Member(self.identity, self.parent, self.name, self.born, "T" if self.stopped else "S")
+        state = "t" if self.tracer is not None else "T" if self.stopped else "S"
+        return Member(self.identity, self.parent, self.name, self.born, state)
 
 
 class Machine:
@@ -93,6 +122,8 @@ class Machine:
         readable: whether sockets can be listed and attributed.
         hidden: processes of other users, whose descriptors can't be read.
         tells_exits: whether somebody who is not the parent learns how a process ended.
+        suspended: seconds that it was suspended for, in all.
+        looks_for_operations: how often a manager has read all command lines.
     """
 
     def __init__(self) -> None:
@@ -104,9 +135,13 @@ class Machine:
         self.readable = True
         self.hidden: set[int] = set()
         self.tells_exits = True
+        self.suspended = 0.0
+        self.zone: tzinfo = UTC
+        self.looks_for_operations = 0
         self.starts: list[tuple[float, str]] = []  # when which command was started by a manager
         self.processes: dict[int, Process] = {}  # the living ones
         self.sockets: list[Socket] = []
+        self.connections: list[Connection] = []
         self.on_closed: list[Callable[[int], None]] = []
         self.on_advance: list[Callable[[], None]] = []  # called after everything that happens
         self._due: list[tuple[float, int, Timer]] = []
@@ -115,9 +150,10 @@ class Machine:
 
     # time
 
-    def at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Call `callback` when the time has come."""
-        timer = Timer(callback)
+    def at(self, when: float, callback: Callable[[], None], timer: Timer | None = None) -> Timer:
+        """Call `callback` when the time has come; `timer` is what calls it off, a new one by default."""
+        timer = timer or Timer(None)
+        timer.callback = callback
         heapq.heappush(self._due, (max(when, self.now), self._number(), timer))
         return timer
 
@@ -177,6 +213,7 @@ class Machine:
             session=pid if session is None else session,
             reaper=reaper,
             born=self.now,
+            continued=self.now,
             command=command,
             cwd=cwd,
             environment=environment or {},
@@ -204,7 +241,7 @@ class Machine:
 
         def do() -> None:
             if process.end is None:
-                if process.stopped:
+                if process.is_held_up:
                     self.after(LATENCY, do)
                 else:
                     callback()
@@ -243,6 +280,7 @@ class Machine:
             os.close(descriptor)
         for socket in [each for each in self.sockets if each.owner is process]:
             self.close(socket)
+        self.connections = [each for each in self.connections if each.owner is not process]
         for child in self.processes.values():
             if child.parent == process.pid:
                 child.parent = child.reaper
@@ -260,7 +298,10 @@ class Machine:
         if name == "SIGKILL":
             self.end(process, Ended(None, name))
         elif name == "SIGCONT":
-            process.stopped = False
+            if process.stopped:
+                process.stopped, process.continued = False, self.now
+            if process.tracer is not None:
+                return
             for socket in self.sockets:
                 if socket.owner is process:
                     socket.listener = replace(socket.listener, queue=0)
@@ -270,13 +311,19 @@ class Machine:
         elif name in program.ignores or name in HARMLESS:
             return
         elif name in STOPS:
-            process.stopped = True
-        elif process.stopped:
+            process.burned, process.stopped = process.cpu(self.now), True
+        elif process.is_held_up:
             process.pending.append(name)
         elif name in program.drains:
             self._when_alive(process, program.drains[name], partial(self.end, process, Ended(0, None)))
         else:
             self.end(process, Ended(None, name))
+
+    def trace(self, process: Process, tracer: str | None) -> None:
+        """Have a debugger stop a process, or let it go."""
+        process.tracer = tracer
+        if tracer is None:
+            self._signalled(process, "SIGCONT")
 
     # sockets
 
@@ -324,6 +371,11 @@ class Machine:
                     return socket
         return None
 
+    def connect(self, owner: Process, seconds: float) -> None:
+        """Have a program accept a connection that it keeps, and its peer end it after a while."""
+        self.connections.append(Connection(self._number(), owner, self.now + seconds))
+
     def sockets_of(self, process: Process) -> Iterator[int]:
         """Yield the inodes of the process's sockets."""
-        return (each.listener.inode for each in self.sockets if each.owner is process)
+        yield from (each.listener.inode for each in self.sockets if each.owner is process)
+        yield from (each.inode for each in self.connections if each.owner is process)

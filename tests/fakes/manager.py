@@ -40,6 +40,7 @@ def script(engine: FakeEngine, behaviour: dict[str, Any]) -> None:
     engine.broken = behaviour.get("broken", {})
     engine.survivors = {app: tuple(left) for app, left in behaviour.get("survivors", {}).items()}
     engine.rejection = behaviour.get("rejection")
+    engine.waiting = behaviour.get("waiting")
     engine.stuck = set(behaviour.get("stuck", ()))
     if behaviour.get("plan"):
         engine.next_plan = PLAN

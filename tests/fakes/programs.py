@@ -57,6 +57,8 @@ class Program:
         drains: signals that it handles by exiting with code 0 after so many seconds.
         writes: what it prints, and when.
         follows: it ends when its first child does, as npm and a shell do, with 128 + n for signal n.
+        burns: it keeps a processor busy all the time.
+        memory: bytes that it fills, beside what every process has.
     """
 
     listens: tuple[Listen, ...] = ()
@@ -67,6 +69,8 @@ class Program:
     drains: Mapping[str, float] = field(default_factory=dict)
     writes: tuple[tuple[float, bytes], ...] = ()
     follows: bool = False
+    burns: bool = False
+    memory: int = 0
 
 
 def server(*, after: float = 0.0, port: int = PORT, taken: Taken = Taken.EXIT) -> Program:

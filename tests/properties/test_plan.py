@@ -39,9 +39,16 @@ OTHERS |= {
     "check.kind": CheckKind.TCP,
     "check.pattern": "ready",
     "port": 5174,
+    "user": "nobody",
+    "group": "nogroup",
+    "umask": "027",
+    "nice": 5,
+    "limits": (("nofile", 4096),),
+    "max_memory": 500_000_000,
+    "schedule": "0 3 * * *",
 }
 # Where the key of a change says more, or other, than that of the field.
-KEYS = {"env": "env.A", "check.headers": "check.headers.A", "check.tcp": "check"}
+KEYS = {"env": "env.A", "check.headers": "check.headers.A", "check.tcp": "check", "limits": "limits.nofile"}
 VERBS = {Change.LIVE: Verb.LIVE, Change.RESTART: Verb.RESTART, Change.NEXT_START: Verb.NEXT_START}
 
 
@@ -167,7 +174,8 @@ def test_a_plan_keeps_its_promises(promise: Callable[[Planner], None]) -> None:
 
 
 def test_every_attribute_of_an_app_has_a_key() -> None:
-    owed = set(attributes(BASE)) - {"name", "enabled"}  # the table's own name; what adds and removes
+    # Its names, which no key changes; and what adds and removes it.
+    owed = set(attributes(BASE)) - {"name", "family", "instance", "enabled"}
     assert owed == set(PLANNED)
 
 

@@ -11,7 +11,8 @@ import pytest
 from procman.config.diagnostics import InvalidConfig
 from procman.core.identity import MARKER
 from procman.engine.events import Reloaded, Transition
-from procman.host.base import ANY_PORT
+from procman.host.base import ANY_PORT, Ended
+from tests.fakes.machine import Process
 from tests.fakes.programs import Child, Listen, Program, Taken, Way, npm, server
 from tests.simulation.village import Village
 
@@ -134,6 +135,17 @@ def test_a_stranger_on_the_port_is_named_waited_for_and_costs_no_restart(found: 
     village.until(village.is_up, within=5)
 
 
+def test_a_listener_that_a_dying_server_of_the_app_still_holds_is_no_stranger(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    village = started(found)
+    (listening,) = (each for each in village.machine.sockets if each.owner in village.processes("api"))
+    listening.owner = village.machine.start(Program(), "a process without descriptors")
+    monkeypatch.setattr(village.host, "holder", lambda listener: None)
+    village.until(lambda: village.states()["api"] == "unhealthy")
+    assert village.verdict("api") == "closed"
+
+
 def test_an_app_that_moves_to_the_next_port_is_called_moved_and_left_alone(found: Found) -> None:
     village = found(PROJECT)
     village.machine.programs["npm run dev"] = npm(server(after=0.5, taken=Taken.NEXT))
@@ -196,6 +208,25 @@ def test_a_file_that_is_caught_half_written_is_read_again(found: Found) -> None:
     village.advance(1)
     assert village.engine.status()["manager"]["config"]["state"] == "applied"
     assert village.engine.configs["worker"].command.text == "node worker2.js"
+
+
+def test_who_is_ended_by_its_parent_before_its_turn_is_named_too(
+    found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    village = started(found)
+    npm_pid, shell_pid, _node_pid = pids = village.pids("web")
+    signal = village.machine.signal
+
+    def pass_on(process: Process, name: str) -> None:
+        if process.pid == npm_pid:
+            village.machine.end(village.machine.processes[shell_pid], Ended(None, name))
+        signal(process, name)
+
+    monkeypatch.setattr(village.machine, "signal", pass_on)
+    village.engine.stop(["web"])
+    village.until(lambda: village.states()["web"] == "stopped")
+    (receipt,) = village.receipts()
+    assert all(f" {pid}" in receipt for pid in pids), receipt
 
 
 def test_whatever_has_left_the_group_and_the_session_is_ended_too(found: Found) -> None:

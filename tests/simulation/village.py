@@ -7,6 +7,7 @@ from pathlib import Path
 
 from procman.config.read import read_config
 from procman.core.identity import MARKER
+from procman.core.journal import Record
 from procman.engine.engine import Engine
 from procman.engine.events import Notice, Receipt, Transition
 from tests.fakes.host import FakeHost
@@ -23,6 +24,7 @@ class Village:
         self.file.write_text(text)
         self.machine = Machine()
         self.notices: list[Notice] = []
+        self.records: list[Record] = []  # all that the history is given
         self.ended = False
         self.host: FakeHost
         self.engine: Engine
@@ -33,7 +35,8 @@ class Village:
         self.ended = False
         self.host = FakeHost(self.machine)
         config = read_config(str(self.file))
-        self.engine = Engine(self.host, config, "", self.home, {"PATH": "/bin"}, self._on_empty)
+        keep = self.records.append
+        self.engine = Engine(self.host, config, "", self.home, {"PATH": "/bin"}, self._on_empty, keep)
         self.engine.subscribe(self.notices.append)
         self.engine.begin()
 

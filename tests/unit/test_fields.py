@@ -24,7 +24,7 @@ from procman.core.values import Bad, duration, duration_text, size, size_text
 EXAMPLE = AppConfig("web", Command(("x",)))
 
 TABLES: list[tuple[Table, object, set[str]]] = [
-    (APP, EXAMPLE, {"name"}),
+    (APP, EXAMPLE, {"name", "family", "instance"}),
     (CHECK, Check(), set()),
     (BACKOFF, Backoff(), set()),
     (GIVE_UP, GiveUp(), set()),
@@ -65,7 +65,8 @@ def test_every_sentence_of_documentation_is_one() -> None:
 
 def test_what_the_process_was_started_with_needs_a_restart_and_nothing_else() -> None:
     assert {key for key, field in APP.items() if field.change is Change.RESTART} == {
-        "command", "shell", "cwd", "port", "env", "env_file", "inherit_env",
+        "command", "shell", "cwd", "port", "env", "env_file", "inherit_env", "user", "group", "umask", "nice",
+        "limits",
     }  # fmt: skip
     assert {key for key, field in APP.items() if field.change is Change.NEXT_START} == {
         "prepare",
@@ -100,6 +101,15 @@ GOOD = [
     (APP["env_file"], ".env", (".env",)),
     (APP["env_file"], [".env", ".env.local"], (".env", ".env.local")),
     (APP["tags"], ["a", "b", "a"], ("a", "b")),
+    (APP["user"], "www-data", "www-data"),
+    (APP["user"], 1000, "1000"),
+    (APP["umask"], "22", "022"),
+    (APP["umask"], "0077", "077"),
+    (APP["limits"], {"nofile": 4096, "core": 0, "as": "1GiB", "nproc": "unlimited"},
+     (("nofile", 4096), ("core", 0), ("as", 2**30), ("nproc", None))),
+    (APP["max_memory"], "500MB", 500_000_000),
+    (APP["watch"], "src/**/*.js", ("src/**/*.js",)),
+    (APP["schedule"], "@daily", "@daily"),
     (CHECK["tcp"], True, True),
     (CHECK["status"], 204, ((204, 204),)),
     (CHECK["status"], "200-299, 304", ((200, 299), (304, 304))),
@@ -158,12 +168,12 @@ BAD: list[tuple[Field, object, str, str | None]] = [
     (APP["check_interval"], True, f"{DURATION}, got the boolean true", None),
     (APP["check_interval"], "10", f'{DURATION}, got "10"', 'say the unit: `"10s"`'),
     (APP["check_interval"], "10 S", f'{DURATION}, got "10 S"', 'write `"10s"`'),
-    (APP["check_interval"], "", f'{DURATION}, got ""', "the units are `h`, `m`, `s` and `ms`"),
-    (APP["check_interval"], "soon", f'{DURATION}, got "soon"', "the units are `h`, `m`, `s` and `ms`"),
-    (APP["check_interval"], 0, "expected a duration from 10ms to 8760h, got 0", None),
-    (APP["check_interval"], -1, "expected a duration from 10ms to 8760h, got -1", None),
-    (APP["check_interval"], float("inf"), "expected a duration from 10ms to 8760h, got inf", None),
-    (APP["check_interval"], float("nan"), "expected a duration from 10ms to 8760h, got nan", None),
+    (APP["check_interval"], "", f'{DURATION}, got ""', "the units are `d`, `h`, `m`, `s` and `ms`"),
+    (APP["check_interval"], "soon", f'{DURATION}, got "soon"', "the units are `d`, `h`, `m`, `s` and `ms`"),
+    (APP["check_interval"], 0, "expected a duration from 10ms to 365d, got 0", None),
+    (APP["check_interval"], -1, "expected a duration from 10ms to 365d, got -1", None),
+    (APP["check_interval"], float("inf"), "expected a duration from 10ms to 365d, got inf", None),
+    (APP["check_interval"], float("nan"), "expected a duration from 10ms to 365d, got nan", None),
     (APP["restart"], "allways", 'expected "always", "on-failure" or "never", got "allways"', None),
     (APP["restart"], True, 'expected "always", "on-failure" or "never", got the boolean true', None),
     (APP["give_up"], False, "expected a table, got the boolean false", None),
@@ -179,6 +189,22 @@ BAD: list[tuple[Field, object, str, str | None]] = [
     (APP["env_file"], 1, "expected a string or an array of strings, got the number 1", QUOTES.format(1)),
     (APP["tags"], "@web", f'expected a tag of {NAMED}, got "@web"', "write it without the `@`"),
     (APP["tags"], ["a b"], f'expected a tag of {NAMED}, got "a b"', None),
+    (APP["user"], -1, "expected a name or a number below 4294967295, got -1", None),
+    (APP["user"], "", "expected a name or a number, got an empty one", None),
+    (APP["umask"], 22, 'expected an octal mask such as "022", got the number 22',
+     "put it in quotes: TOML has other numbers than chmod"),
+    (APP["umask"], "088", 'expected an octal mask such as "022", got "088"', None),
+    (APP["nice"], 20, "expected -20 to 19, got 20", None),
+    (APP["limits"], {"files": 1}, 'expected the name of a limit, got "files"',
+     "known are `as`, `core`, `cpu`, `data`, `fsize`, `memlock`, `nofile`, `nproc`, `stack`"),
+    (APP["limits"], {"nofile": "4096"},
+     'expected a number, a size such as "1GiB" or "unlimited", got the string "4096"', "remove the quotes"),
+    (APP["limits"], {"as": "1G"}, 'expected a size such as "10MB", got "1G"', 'write `"1GB"`'),
+    (APP["max_memory"], 500, "expected at least 1MB and less than 8EiB, got 500", None),
+    (APP["watch"], ["src/[a"], 'expected a pattern of files: a `[` is not closed, in "src/[a"', None),
+    (APP["schedule"], "hourly",
+     'expected a cron expression such as "0 3 * * *": it has five fields: minute, hour, day-of-month, month, '
+     "day-of-week", None),
     (CHECK["tcp"], False, "expected `true`, got the boolean false", "leave it out for no such check"),
     (CHECK["tcp"], 80, "expected `true`, got the number 80", None),
     (CHECK["http"], "health", 'expected a path such as "/health", got "health"', 'write `"/health"`'),
@@ -246,7 +272,7 @@ def test_what_is_shown_of_a_value_is_short_and_harmless() -> None:
     ("seconds", "text"),
     [
         (0, "0s"), (0.5, "500ms"), (1, "1s"), (90, "1m30s"), (5400, "1h30m"), (60.5, "1m500ms"),
-        (61.25, "1m1.25s"), (1.0005, "1.0005s"),
+        (61.25, "1m1.25s"), (1.0005, "1.0005s"), (2_592_000, "30d"), (129_600, "1d12h"),
     ],
 )  # fmt: skip
 def test_a_duration_is_written_as_short_as_it_can_be(seconds: float, text: str) -> None:

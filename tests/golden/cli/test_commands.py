@@ -20,6 +20,7 @@ import pytest
 from procman import __version__
 from procman.cli.entry import main
 from procman.cli.main import COMMANDS
+from procman.control import local
 from procman.control.ask import NotRunning
 from procman.control.client import Conversation
 from procman.control.launch import Manager, ensure_manager
@@ -33,6 +34,18 @@ BROKEN = """\
 [apps.web]
 comand = "npm run dev"
 port = 99999
+"""
+NEW = """\
+[manager]
+reload = "ask"
+
+[apps.api]
+command = "npm run api"
+port = 3000
+check_interval = "1m"
+
+[apps.db]
+command = "postgres"
 """
 EVERYTHING = {"running": ["api", "web", "worker"]}
 WEB_FAILS = {"broken": {"web": "gave up after 10 starts within 10m: exited with code 1"}}
@@ -74,8 +87,11 @@ CASES = [
     Case("status-of-a-tag", "ps @back", EVERYTHING),
     Case("status-json", "status --json", EVERYTHING),
     Case("status-json-of-one", "ls web --json", EVERYTHING),
+    Case("status-wide", "status --wide", {"running": ["api", "worker"]}),
+    Case("status-wide-json", "status --wide --json", {"running": ["api", "worker"]}),
     Case("status-unknown-app", "status wbe", EVERYTHING),
     Case("status-rejected", "status", REJECTED),
+    Case("status-edited", "status", {**EVERYTHING, "waiting": "restart web `command`"}),
     Case("up", "up -d"),
     Case("up-without-a-terminal", "up web"),
     Case("up-json", "up --json"),
@@ -113,6 +129,12 @@ CASES = [
     Case("plan-json", "plan --json", {"plan": True}),
     Case("plan-nothing", "plan"),
     Case("plan-rejected", "plan", REJECTED),
+    Case("plan-of-another-file", "plan -f new.toml", {"plan": True}),
+    Case("plan-of-another-file-without-manager", "plan -f new.toml", None),
+    Case("plan-of-another-file-without-manager-json", "plan -f new.toml --json", None),
+    Case("plan-of-the-same-file", "plan --file portwatch.toml"),
+    Case("plan-of-a-broken-file", "plan -f broken.toml", EVERYTHING),
+    Case("plan-of-a-missing-file", "plan -f missing.toml", EVERYTHING),
     Case("logs", "logs", None),
     Case("logs-of-one", "logs -n 1 web --timestamps", None),
     Case("logs-no-prefix", "logs web --no-prefix --grep re[qn]", None),
@@ -120,7 +142,7 @@ CASES = [
     Case("logs-unknown-app", "logs wbe", None),
     Case("logs-wrong-pattern", "logs --grep [", None),
     Case("logs-wrong-time", "logs --since yesterday", None),
-    Case("logs-follow-since", "logs -f --since 1m", None),
+    Case("logs-follow-until", "logs -f --until 1m", None),
 ]
 
 
@@ -131,6 +153,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("COLUMNS", "100")
+    # A look at the machine makes this process a subreaper, and it would have to reap for other tests.
+    monkeypatch.setattr(local, "anything_lives", lambda _home: False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -162,6 +186,8 @@ def test_a_command_prints_and_exits_as_it_did(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (folder / "portwatch.toml").write_text(case.file)
+    (folder / "new.toml").write_text(NEW)
+    (folder / "broken.toml").write_text(BROKEN)
     home = folder / ".procman"
     if "logs" in case.name or "fails" in case.name:
         write_logs(home)

@@ -15,6 +15,7 @@ from procman.core.fields import APP, MANAGER
 FULL = """
 [manager]
 stop_timeout = "1m30s"
+history = { max_size = "2MB", keep = "1d12h" }
 [defaults]
 check_interval = 0.25
 [apps.web]
@@ -74,6 +75,7 @@ def test_the_value_in_force_of_an_app_has_its_defaults(tmp_path: Path) -> None:
     assert value("defaults.host") == "localhost"
     assert value("defaults") == {"check_interval": 0.25}
     assert value("manager.logs.keep") == 5
+    assert value("manager.history") == {"max_size": "2MB", "keep": "1d12h"}
 
 
 def test_of_a_wrong_file_the_written_value_counts() -> None:

@@ -17,6 +17,7 @@ from procman.core.config import (
     Condition,
     Config,
     GiveUp,
+    HistoryBudget,
     LogBudget,
     ManagerConfig,
     Restart,
@@ -183,6 +184,19 @@ def test_an_app_inherits_defaults_then_the_manager(read: Reader) -> None:
     assert (web.backoff, api.backoff) == (Backoff(initial=5.0, max=60.0), Backoff(initial=5.0, max=120.0))
     assert (dict(web.env), dict(api.env)) == ({"A": "1", "B": "1"}, {"A": "1", "B": "2", "C": "2"})
     assert (web.tags, api.tags) == (("all",), ("api",))
+
+
+def test_how_much_of_the_history_is_kept(read: Reader) -> None:
+    apps = '[apps.web]\ncommand = "x"\n'
+
+    assert read.config(apps).manager.history == HistoryBudget(50_000_000, 2_592_000.0)
+    assert read.config(f'manager.history = {{ keep = "90d" }}\n{apps}').manager.history == HistoryBudget(
+        50_000_000, 7_776_000.0
+    )
+    assert read.errors(f'manager.history = {{ max_size = "1kB", keep = 0 }}\n{apps}') == [
+        'portwatch.toml:1:32: manager.history.max_size: expected at least 1MB and less than 8EiB, got "1kB"',
+        "portwatch.toml:1:46: manager.history.keep: expected a duration from 1h to 365d, got 0",
+    ]
 
 
 def test_a_check_is_inherited_key_by_key_as_long_as_its_kind_stays(read: Reader) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from procman.config.reference import PAGE, page
-from procman.core.fields import APP, BACKOFF, CHECK, GIVE_UP, LOGS, MANAGER
+from procman.core.fields import APP, BACKOFF, CHECK, GIVE_UP, HISTORY, LOGS, MANAGER
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -24,7 +24,7 @@ def test_the_reference_page_is_not_stale() -> None:
 
 
 def test_every_key_is_in_it() -> None:
-    for table in (APP, CHECK, BACKOFF, GIVE_UP, LOGS, MANAGER):
+    for table in (APP, CHECK, BACKOFF, GIVE_UP, HISTORY, LOGS, MANAGER):
         for key in table:
             assert f"\n| `{key}` | " in page()
 

@@ -20,6 +20,7 @@ from procman.control.protocol import BadRequest, Request, decode, encode, parse,
         Request("stop", ("web",), force=True, timeout=1.5),
         Request("wait", goal="completed"),
         Request("signal", ("web",), signal="HUP"),
+        Request("status", wide=True),
     ],
 )
 def test_what_a_client_spells_the_manager_reads(request_: Request) -> None:
@@ -47,6 +48,8 @@ def test_what_a_client_spells_the_manager_reads(request_: Request) -> None:
         (b'{"v": 1, "verb": "up", "timeout": -1}', "no value for the option 'timeout'"),
         (b'{"v": 1, "verb": "up", "timeout": true}', "no value for the option 'timeout'"),
         (b'{"v": 1, "verb": "up", "wait": 1}', "no value for the option 'wait'"),
+        (b'{"v": 1, "verb": "status", "wide": "yes"}', "no value for the option 'wide'"),
+        (b'{"v": 1, "verb": "plan", "file": "new.toml"}', "no value for the option 'file'"),
         (b'{"v": 1, "verb": "wait", "goal": "up"}', "no value for the option 'goal'"),
         (b'{"v": 1, "verb": "up", "dry_run": true}', "there is no option 'dry_run'"),
     ],

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine
@@ -53,6 +54,22 @@ def test_status_is_the_bare_document(tmp_path: Path) -> None:
         assert by_name(document)["web"]["verdict"] == "own"
 
     play(tmp_path, scenario)
+
+
+def test_a_wide_status_takes_two_looks_and_holds_nobody_up(tmp_path: Path) -> None:
+    async def scenario(home: Path, engine: FakeEngine) -> None:
+        engine.run("web")
+        wide = asyncio.create_task(request(home, "status", wide=True))
+        await until(lambda: "look" in engine.calls)
+        (narrow,) = await request(home, "status")
+        assert not wide.done(), "the second look comes later"
+        (document,) = await wide
+        used = {"cpu_s": 12.345, "cpu_percent": 3.4, "memory_bytes": 210_000_000}
+        assert by_name(document)["web"] == by_name(narrow)["web"] | used
+        assert by_name(document)["api"]["cpu_percent"] is None
+        assert not used.keys() & by_name(narrow)["web"].keys()
+
+    assert play(tmp_path, scenario).calls == ["look"]
 
 
 def test_up_answers_when_all_are_up(tmp_path: Path) -> None:
@@ -297,6 +314,33 @@ def test_a_server_that_ends_leaves_the_socket_of_its_successor(tmp_path: Path) -
             assert (await request(tmp_path, "ping"))[-1]["code"] == 0
 
     asyncio.run(scenario())
+
+
+def test_a_server_whose_folder_is_deleted_listens_in_the_new_one_and_keeps_its_clients(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "home"
+
+    async def scenario() -> None:
+        engine = FakeEngine()
+        async with serving(home, engine) as running:
+            reader, writer = await asyncio.open_unix_connection(home / "control.sock")
+            writer.write(spell(Request("follow")))
+            assert json.loads(await reader.readline())["type"] == "chosen"
+            for _ in range(2):
+                shutil.rmtree(home)
+                with pytest.raises(OSError, match="No such file"):
+                    running.renew()
+                endpoint.prepare_home(str(home))
+                running.renew()
+                assert (await request(home, "ping"))[-1]["code"] == 0
+            engine.run("web")
+            assert json.loads(await reader.readline())["type"] == "transition"
+            writer.close()
+            await until(lambda: not engine.listeners)
+        assert not (home / "control.sock").exists()
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
 def test_follow_passes_on_whatever_happens(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,13 @@ from procman.core.config import (
     Condition,
     Config,
     GiveUp,
+    HistoryBudget,
     LogBudget,
     ManagerConfig,
     Restart,
 )
 from procman.core.fields import Change
-from procman.core.plan import AppChange, FieldChange, Verb, make_plan
+from procman.core.plan import AppChange, FieldChange, Plan, Verb, make_plan, summarise
 
 WEB = AppConfig("web", Command(("npm", "run", "dev")), cwd="/p/web", port=5173, check=Check(CheckKind.TCP))
 API, WORKER = replace(WEB, name="api", port=3000), AppConfig("worker", Command(("node", "worker.js")))
@@ -69,6 +71,15 @@ def test_an_app_that_is_switched_off_or_on_is_removed_or_added_and_the_plan_says
     assert make_plan(file(WEB), file(off)).changes == (AppChange("web", Verb.REMOVE, (switch,)),)
     (back,) = make_plan(file(off), file(WEB)).changes
     assert (back.verb, back.keys) == (Verb.ADD, "`enabled`")
+
+
+def test_what_the_manager_alone_heeds_is_in_the_plan_and_touches_no_app() -> None:
+    old = file(WEB)
+    new = replace(old, manager=ManagerConfig(history=HistoryBudget(2_000_000)))
+    size = FieldChange("history.max_size", '"50MB"', '"2MB"', Change.LIVE)
+    assert make_plan(old, new) == Plan((), (size,))
+    assert make_plan(old, new)
+    assert not make_plan(None, new).manager
 
 
 @pytest.mark.parametrize(
@@ -181,3 +192,60 @@ def test_what_a_terminal_would_obey_is_escaped_as_toml_escapes_it() -> None:
 def test_a_value_is_shown_as_one_would_write_it(values: dict[str, object], texts: list[str]) -> None:
     fields = changed(**values).fields
     assert [f"{field.key}: {field.old} -> {field.new}" for field in fields] == texts
+
+
+def named(app: AppConfig, name: str) -> AppConfig:
+    return replace(app, name=name)
+
+
+def test_another_name_and_nothing_else_is_a_rename() -> None:
+    plan = make_plan(file(WEB, API), file(named(WEB, "site"), API))
+    name = FieldChange("name", '"web"', '"site"', Change.LIVE)
+    assert plan.changes == (AppChange("site", Verb.RENAME, (name,), "web"),)
+    assert summarise(plan) == "rename web to site"
+
+
+@pytest.mark.parametrize(
+    "other", [{"port": 1}, {"tags": ("x",)}, {"command": Command(("npm", "run", "site"))}, {"enabled": False}]
+)
+def test_another_name_and_something_else_is_another_app(other: dict[str, Any]) -> None:
+    plan = make_plan(file(WEB), file(replace(WEB, name="site", **other)))
+    assert Verb.RENAME not in [change.verb for change in plan.changes]
+
+
+def test_apps_that_are_alike_are_not_told_apart() -> None:
+    one, two = named(WORKER, "one"), named(WORKER, "two")
+    for old, new in (((WORKER,), (one, two)), ((one, two), (WORKER,)), ((one,), (WORKER, two))):
+        verbs = [change.verb for change in make_plan(file(*old), file(*new)).changes]
+        assert verbs.count(Verb.ADD) == len(new)
+        assert verbs.count(Verb.REMOVE) == len(old)
+
+
+def test_an_app_that_stays_in_the_file_was_not_renamed() -> None:
+    plan = make_plan(file(WEB), file(replace(WEB, enabled=False), named(WEB, "site")))
+    assert [(change.name, change.verb) for change in plan.changes] == [
+        ("site", Verb.ADD),
+        ("web", Verb.REMOVE),
+    ]
+
+
+def test_a_dependent_takes_the_new_name_over_as_it_runs() -> None:
+    before, after = (replace(WORKER, depends_on=((name, Condition.HEALTHY),)) for name in ("web", "site"))
+    plan = make_plan(file(WEB, before), file(named(WEB, "site"), after))
+    assert [(change.name, change.verb) for change in plan.changes] == [
+        ("site", Verb.RENAME),
+        ("worker", Verb.LIVE),
+    ]
+
+
+def test_every_instance_of_a_table_is_renamed() -> None:
+    def instances(name: str) -> list[AppConfig]:
+        return [
+            replace(WEB, name=f"{name}.{n}", port=n, instances=2, family=name, instance=n) for n in (1, 2)
+        ]
+
+    plan = make_plan(file(*instances("web")), file(*instances("site")))
+    assert [(change.name, change.verb, change.was) for change in plan.changes] == [
+        ("site.1", Verb.RENAME, "web.1"),
+        ("site.2", Verb.RENAME, "web.2"),
+    ]

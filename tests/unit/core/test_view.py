@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from procman.core.causes import Cause
 from procman.core.config import AppConfig, Check, CheckKind, Command
 from procman.core.machine import ALIVE, App, Exit, State
 from procman.core.verdict import Verdict
@@ -53,9 +54,23 @@ def test_a_running_app_has_every_key_of_the_contract() -> None:
         "since_s": 2.5,
         "last_event": "started by its user",
         "wanted": "up",
+        "held": None,
+        "cause": None,
         "check": {"kind": "tcp", "last": "answers", "failures": 0},
         "tags": ["front"],
+        "family": None,
         "log_problem": None,
+    }
+
+
+def test_a_recognised_cause_is_shown_with_its_remedy() -> None:
+    missing = Cause("missing script", "there is no script `dve`", "did you mean `dev`?", hopeless=True)
+    failed = App(state=State.FAILED, wanted=True, reason="exited with code 1", diagnosis=missing)
+    seen = view(failed, WEB, now=1.0, wall=1.0)
+    assert seen["cause"] == {
+        "kind": "missing script",
+        "sentence": "there is no script `dve`",
+        "remedy": "did you mean `dev`?",
     }
 
 
@@ -86,6 +101,14 @@ def test_a_running_app_says_something_only_when_its_port_is_not_as_it_should_be(
     told = message(replace(RUNNING, verdict=verdict))
     unremarkable = verdict in (Verdict.OWN, Verdict.UNKNOWN, None)
     assert told == (None if unremarkable else "answers")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.OWN, None])
+def test_a_running_app_whose_check_is_held_says_so(verdict: Verdict | None) -> None:
+    app = replace(
+        RUNNING, verdict=verdict, reason="held: `npm install` is running", held="held: `npm install`"
+    )
+    assert message(app) == "held: `npm install` is running"
 
 
 def test_the_last_event_of_a_running_app_is_why_it_was_started_and_else_why_it_is_so() -> None:
