@@ -1,129 +1,141 @@
-"""Measures how fast output gets from an app into its log, beside what `cat > file` makes of the same output.
+"""How fast output gets from an app to where it is kept, and what that costs the keeper.
 
-    python -m bench.log_throughput [MIB]
-
-Each figure is the best of three turns, taken by turns, so that a busy moment of the machine hits every way.
-CPU is what the reading side uses per GiB. The nap is what an event loop does after a short read.
+An app prints numbered lines as fast as it can, and the time is taken until its last line is in a file. What
+is there is then read back and counted. A round measures every keeper once, so that a busy moment hits all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import select
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from procman.core.config import LogBudget
-from procman.logs.capture import Capture
-from procman.logs.read import last_lines
+from bench.flood import BLOCK, LAST, LINE
+from bench.keepers import Keeper, Kept, available
+from bench.report import Goal, Report
+from bench.stamps import now
 
-TURNS = 3
-NAP_S = 0.001
-SHORT_READ = 1 << 17  # bytes; an eighth of the pipe
-BULK = ["head", "-c", "{bytes}", "/dev/zero"]
-PER_LINE = """
-import os
-line = b"x" * 99 + b"\\n"
-for _ in range({bytes} // 100):
-    os.write(1, line)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """How fast it went, and at what cost."""
-
-    mb_per_s: float
-    cpu_s_per_gib: float
+ROUNDS = 3
+SIZES = {"bulk": 512 << 20, "lines": 64 << 20}
+TITLES = {
+    "bulk": "bulk, 512 MiB in writes of 64,000 bytes",
+    "lines": "a write for each line of 100 bytes, 64 MiB",
+}
+LOOK_EVERY = 0.002  # s
+PATIENCE = 300.0  # s for one keeper
+READ = 1 << 22
 
 
-def measured(size: int, way: Callable[[Path], float], folder: Path) -> Turn:
-    """Time a way to move `size` bytes into `folder`, which returns the CPU seconds of its reading side."""
-    begin = time.perf_counter()
-    cpu = way(folder)
-    return Turn(size / (time.perf_counter() - begin) / 1e6, cpu * (1 << 30) / size)
+@dataclass(slots=True)
+class Figures:
+    """What was measured of one keeper."""
+
+    speed: list[float] = field(default_factory=list)  # MB/s
+    cost: list[float] = field(default_factory=list)  # s of CPU per GiB
+    lost: int = 0  # lines, in all rounds
+    disordered: bool = False
 
 
-def cat(writer: list[str], folder: Path) -> float:
-    """Let `cat` store what the writer prints."""
-    with (folder / "copy").open("wb") as copy, subprocess.Popen(writer, stdout=subprocess.PIPE) as app:
-        reader = subprocess.Popen(["cat"], stdin=app.stdout, stdout=copy)
-        _, status, usage = os.wait4(reader.pid, 0)
-        reader.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_utime + usage.ru_stime
+def measure(report: Report) -> None:
+    """Print the figures of every keeper that is here."""
+    report.text("", "logs: what keeps an app's output")
+    keepers = available(report.text)
+    for kind, title in TITLES.items():
+        all_figures = {name: Figures() for name in keepers}
+        for _ in range(ROUNDS):
+            for name, keeper in keepers.items():
+                _one(keeper, kind, all_figures[name])
+        _print(report, title, all_figures)
 
 
-def capture(writer: list[str], folder: Path, budget: LogBudget, nap_s: float) -> float:
-    """Let a capture store it, as an event loop would drive it."""
-    (folder / "run").mkdir()
-    captured = Capture(folder / "logs", folder / "run", "app", budget)
-    streams = captured.begin(1)
-    begin = time.process_time()
-    with subprocess.Popen(writer, stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr):
-        captured.release()
-        waiting = select.poll()
-        left = set(captured.readable_descriptors())
-        for descriptor in left:
-            waiting.register(descriptor, select.POLLIN)
-        while left:
-            for descriptor, _ in waiting.poll():
-                moved = captured.on_readable(descriptor)
-                if moved.ended:
-                    waiting.unregister(descriptor)
-                    left.discard(descriptor)
-                elif moved.count < SHORT_READ and nap_s:
-                    time.sleep(nap_s)
-    captured.end()
-    captured.close()
-    return time.process_time() - begin
+def _print(report: Report, title: str, all_figures: dict[str, Figures]) -> None:
+    report.title(title)
+    for name, figures in all_figures.items():
+        report.figure(name, figures.speed, "MB/s")
+        report.figure("  its CPU per GiB", figures.cost, "s")
+        if figures.lost or figures.disordered:
+            report.text(f"  {name} has lost {figures.lost:,} lines{', and their order' * figures.disordered}")
+    ours = all_figures["procman"].speed
+    for name, ratio in (("supervisord", 1.0), ("pm2", 3.0)):
+        goal = Goal(ratio, of_ratio=True, or_more=True)
+        for full, figures in all_figures.items():
+            if full.startswith(name):
+                report.figure(f"procman beside {full}", ours, "MB/s", against=figures.speed, goal=goal)
 
 
-def compare(title: str, writer: list[str], size: int) -> None:
-    """Print one line for each way of storing what the writer prints."""
-    ways: dict[str, Callable[[Path], float]] = {
-        "cat > file": lambda folder: cat(writer, folder),
-        "one file": lambda folder: capture(writer, folder, LogBudget(1 << 40, 0), NAP_S),
-        "one file, no nap": lambda folder: capture(writer, folder, LogBudget(1 << 40, 0), 0),
-        "10 MB x 5": lambda folder: capture(writer, folder, LogBudget(), NAP_S),
-    }
-    best: dict[str, Turn] = {}
-    for _ in range(TURNS):
-        for name, way in ways.items():
-            with tempfile.TemporaryDirectory() as folder:
-                turn = measured(size, way, Path(folder))
-            if name not in best or turn.mb_per_s > best[name].mb_per_s:
-                best[name] = turn
-    print(f"{title}, {size >> 20} MiB")
-    for name, turn in best.items():
-        ratio = turn.mb_per_s / best["cat > file"].mb_per_s
-        print(f"  {name:18}{turn.mb_per_s:7.0f} MB/s {ratio:6.2f} x cat {turn.cpu_s_per_gib:7.2f} CPU s/GiB")
+def _one(keeper: Keeper, kind: str, figures: Figures) -> None:
+    """Measure one keeper once."""
+    size = SIZES[kind]
+    with tempfile.TemporaryDirectory(prefix="procman-bench-") as name:
+        folder = Path(name)
+        said, go = folder / "said", folder / "go"
+        os.mkfifo(said)
+        os.mkfifo(go)
+        app = [sys.executable, "-I", "-S", str(Path(__file__).with_name("flood.py")), kind, str(size)]
+        with keeper(folder, [*app, str(said), str(go)]) as kept, said.open() as speaker:
+            speaker.readline()
+            before = _cpu(kept.pid)
+            go.open("w").close()
+            ended = _wait_for_the_end(kept)
+            cost = _cpu(kept.pid) - before
+            began = int(speaker.readline())
+            figures.speed.append(size / (ended - began) * 1e3)
+            figures.cost.append(cost * (1 << 30) / size)
+            lost, ordered = _check(kept, kind, size)
+            figures.lost += lost
+            figures.disordered |= not ordered
 
 
-def read_back(size: int) -> None:
-    """Print how long the last 100 lines take, of a log of one line and of one of `size` bytes."""
-    for title, length in (("1 line", 100), (f"{size >> 20} MiB", size)):
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            writer = ["sh", "-c", f"yes {'x' * 99} | head -c {length}"]
-            capture(writer, folder, LogBudget(1 << 40, 0), NAP_S)
-            begin = time.perf_counter()
-            count = sum(1 for _ in last_lines(folder / "logs", "app", 100))
-            print(f"last {count} of {title}: {(time.perf_counter() - begin) * 1000:.1f} ms")
+def _wait_for_the_end(kept: Kept) -> int:
+    """Return when the app's last line was seen in the newest file."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        with contextlib.suppress(FileNotFoundError, IndexError):
+            newest = kept.files()[-1]
+            with newest.open("rb") as file:
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(0, end - len(LAST)))
+                if file.read() == LAST:
+                    return now()
+        time.sleep(LOOK_EVERY)
+    raise TimeoutError("the last line has not come")
 
 
-def main() -> None:
-    """Run everything."""
-    size = (int(sys.argv[1]) if len(sys.argv) > 1 else 1024) << 20
-    compare("bulk", [word.format(bytes=size) for word in BULK], size)
-    lined = size >> 3
-    compare("one write of 100 bytes per line", [sys.executable, "-c", PER_LINE.format(bytes=lined)], lined)
-    read_back(size)
+def _check(kept: Kept, kind: str, size: int) -> tuple[int, bool]:
+    """Return how many lines are not there, and whether the others are in their order.
+
+    What a keeper has rotated away is not lost: counted is from the first line that is there.
+    """
+    wanted = size // LINE // (BLOCK if kind == "bulk" else 1) * (BLOCK if kind == "bulk" else 1)
+    first, last, found, ordered = None, -1, 0, True
+    for line in _lines(kept.files()):
+        text = line[kept.prefix :]
+        found += len(text) == LINE - 1
+        if text.startswith(b"number "):
+            number = int(text[7:16]) * (BLOCK if kind == "bulk" else 1)
+            first = number if first is None else first
+            if first == number:
+                found = 1
+            ordered &= number > last
+            last = number
+    return wanted - (first or 0) - found, ordered
 
 
-if __name__ == "__main__":
-    main()
+def _lines(files: list[Path]) -> Iterator[bytes]:
+    rest = b""
+    for path in files:
+        with path.open("rb") as file:
+            while data := file.read(READ):
+                *lines, rest = (rest + data).split(b"\n")
+                yield from lines
+
+
+def _cpu(pid: int) -> float:
+    """Return the seconds of CPU that a process has had so far, all threads together."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9

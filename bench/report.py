@@ -14,10 +14,18 @@ from procman import __version__
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure should be at most: itself, or what it is times what it is compared with."""
+    """What a figure should be at most, or at least: itself, or its ratio to what it is compared with."""
 
-    at_most: float
+    bound: float
     of_ratio: bool = False
+    or_more: bool = False
+
+    def __str__(self) -> str:
+        return f"{'ratio ' if self.of_ratio else ''}{'>=' if self.or_more else '<='} {self.bound:g}"
+
+    def is_met(self, value: float) -> bool:
+        """Return whether a figure, or its ratio, is what it should be."""
+        return value >= self.bound if self.or_more else value <= self.bound
 
 
 class Report:
@@ -60,8 +68,7 @@ class Report:
         if goal is not None:
             value = ratio if goal.of_ratio else median
             assert value is not None, "a goal of a ratio needs something to compare with"
-            verdict = "met" if value <= goal.at_most else "MISSED"
-            row += f"   {'ratio ' if goal.of_ratio else ''}<= {goal.at_most:g}: {verdict}"
+            row += f"   {goal}: {'met' if goal.is_met(value) else 'MISSED'}"
         self.text(row.rstrip())
 
 

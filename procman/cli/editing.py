@@ -18,6 +18,7 @@ from procman.config.diagnostics import InvalidConfig
 from procman.config.edit import NotATable
 from procman.config.express import differences, in_force, masked, toml_text
 from procman.config.keys import Key, WrongKey, resolve, toml_token
+from procman.config.positions import locate
 from procman.config.procfile import is_procfile
 from procman.config.read import parse_config
 from procman.config.source import Source, read_source
@@ -54,6 +55,11 @@ class Editing:
     def key(self, written: str, *more: str) -> Key:
         """Return what a key names; `more` are apps that the file does not have yet."""
         return find_key(written, [*self.tables, *more])
+
+    def overridden(self, key: Key) -> str | None:
+        """Return the name of the local file if what it says of a key holds."""
+        local = self.source.local
+        return local.shown if local is not None and key.path in locate(local.text).values else None
 
     def token(self, key: Key, written: str) -> str:
         """Return a typed value as TOML."""

@@ -41,6 +41,11 @@ def _run(words: list[str]) -> int:
         file, rest = words[1], words[2:]
     if len(rest) == 2 and rest[0] in _STATUS and rest[1] == "--json":
         return _status(file)
+    if "_PROCMAN_COMPLETE" in os.environ:
+        from procman.cli.completing import complete
+        from procman.cli.main import procman
+
+        return complete(procman, os.environ["_PROCMAN_COMPLETE"])
     from procman.cli.main import run
 
     return run(words)

@@ -13,17 +13,17 @@ from procman.cli.project import find_project
 from procman.config.diagnostics import InvalidConfig
 from procman.config.express import in_force, masked, toml_lines, toml_text
 from procman.config.keys import Key
+from procman.config.overlay import read_document
 from procman.config.procfile import is_procfile
 from procman.config.read import parse_config
 from procman.config.source import read_source
-from procman.config.syntax import parse_toml
 from procman.core.config import Config
 
 Document = Mapping[str, object]
 
 
 @click.command()
-@click.argument("key", required=False)
+@click.argument("key", required=False, shell_complete=options.keys)
 @options.as_json
 @click.pass_obj
 def command(file: str | None, key: str | None, as_json: bool) -> int:
@@ -35,7 +35,7 @@ def command(file: str | None, key: str | None, as_json: bool) -> int:
     config, document = _read(find_project(file).file)
     if key is None:
         return _everything(config, document, as_json)
-    place = find_key(key, tuple(config.apps))
+    place = find_key(key, tuple(dict.fromkeys((*_tables(config), *config.apps))))
     value = in_force(config, document, place)
     if isinstance(value, Mapping) or place.parse is None:
         value = masked(value or {}, place.inside)
@@ -52,13 +52,18 @@ def _read(file: str) -> tuple[Config, Document]:
     """Return what the file means, and its plain values; a Procfile has none."""
     try:
         source = read_source(file)
-        return parse_config(source), {} if is_procfile(file) else parse_toml(source)
+        return parse_config(source), {} if is_procfile(file) else read_document(source)
     except InvalidConfig as error:
         raise FileFailure(error.render()) from error
 
 
+def _tables(config: Config) -> tuple[str, ...]:
+    """Return the names of the tables of apps; one that has several instances shows the first of them."""
+    return tuple(dict.fromkeys(app.table for app in config.apps.values()))
+
+
 def _everything(config: Config, document: Document, as_json: bool) -> int:
-    paths = [("manager",), *(("apps", name) for name in config.apps)]
+    paths = [("manager",), *(("apps", name) for name in _tables(config))]
     tables = {path: masked(in_force(config, document, Key(path, ())), ()) for path in paths}
     if as_json:
         apps = {path[1]: values for path, values in tables.items() if len(path) > 1}

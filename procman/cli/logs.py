@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 
 import click
@@ -18,27 +18,14 @@ from procman.cli.choose import choose
 from procman.cli.failure import Failure
 from procman.cli.project import Project, find_project
 from procman.core.config import AppConfig, Command
-from procman.core.values import Bad, duration
 from procman.core.view import spell_time
 from procman.logs.read import Follower, Line, Stream, clean, last_lines, lines, merge, plain, previous_run
+from procman.logs.within import Overrun, within
 
 LINES = 100  # of each app, unless something else is asked for
+PAGE = 1 << 16  # characters that are written together
+AT_MOST_S = 1.0  # for the search in one line; of a few microseconds at most it takes a tenth of one
 _STREAMS = {"out": Stream.OUT, "err": Stream.ERR}
-
-
-def moment(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """Return a point in time: `10m` ago, or as ISO 8601 spells it (local time, unless it says another)."""
-    if value is None:
-        return None
-    try:
-        return time.time() - duration(0.0)(value)
-    except Bad:
-        pass
-    try:
-        return datetime.fromisoformat(value).timestamp()
-    except ValueError as error:
-        message = f"expected how long ago (`10m`) or a time (`2026-11-23T09:00`), got `{value}`"
-        raise click.BadParameter(message, context, parameter) from error
 
 
 def pattern(context: click.Context, parameter: click.Parameter, value: str | None) -> re.Pattern[str] | None:
@@ -62,9 +49,25 @@ class Wanted:
     stream: Stream | None
     previous: bool
 
+    @property
+    def needs_all(self) -> bool:
+        """Whether every line has to be looked at to know which are wanted."""
+        return self.grep is not None or self.since is not None or self.until is not None
+
     def matches(self, line: Line) -> bool:
-        """Return whether a line has what `--grep` asks for."""
-        return self.grep is None or self.grep.search(_text(line)) is not None
+        """Return whether a line has what `--grep` asks for; what procman says of lost lines is never hidden.
+
+        Raises:
+            Failure: it takes too long to know.
+        """
+        grep = self.grep
+        if grep is None or line.stream is Stream.MANAGER:
+            return True
+        text = plain(line.text.decode(errors="replace"))
+        try:
+            return within(AT_MOST_S, lambda: grep.search(text) is not None)
+        except Overrun:
+            raise _too_slow(grep.pattern, line.app, len(text)) from None
 
     def of(self, folder: Path, app: str) -> Iterable[Line]:
         """Return the lines of one app."""
@@ -72,9 +75,9 @@ class Wanted:
         if self.previous:
             run = previous_run(folder, app)
             if run is None:
+                talk.note(f"of `{app}` no run before the last one is kept")
                 return ()
-        whole = self.grep is not None or self.since is not None or self.until is not None
-        if not whole and self.count is not None:
+        if not self.needs_all and self.count is not None:
             return last_lines(folder, app, self.count, run, self.stream)
         found = filter(self.matches, lines(folder, app, self.since, self.until, run, self.stream))
         return found if self.count is None else deque(found, maxlen=self.count)
@@ -114,8 +117,14 @@ def safe(line: Line, *, coloured: bool) -> str:
     return clean(text) if coloured else plain(text)
 
 
-def _text(line: Line) -> str:
-    return plain(line.text.decode(errors="replace"))
+def _too_slow(pattern: str, app: str, length: int) -> Failure:
+    took = f"took more than {AT_MOST_S:g}s in a line of {length:,} characters of `{app}`"
+    quick = f"`procman logs {app} -n 1000000 | grep -E {shlex.quote(pattern)}`"
+    return Failure(
+        exits.USAGE,
+        f"to look for `{pattern}` {took}",
+        f"write it without a repetition in a repetition (`a+`, not `(a+)+`), or type {quick}",
+    )
 
 
 @click.command()
@@ -129,8 +138,8 @@ def _text(line: Line) -> str:
     metavar="COUNT",
     help=f"How many lines of each app; {LINES}, unless a time is given.",
 )
-@click.option("--since", callback=moment, metavar="TIME", help="From `10m` ago, or a time of day and date.")
-@click.option("--until", callback=moment, metavar="TIME", help="Up to that time.")
+@options.since
+@options.until
 @click.option("--grep", callback=pattern, metavar="RE", help="Lines that a regular expression matches.")
 @click.option("--stream", type=click.Choice(tuple(_STREAMS)), help="What went to stdout, or to stderr.")
 @click.option("--previous", is_flag=True, help="The run before the last one.")
@@ -153,25 +162,69 @@ def command(
     as_json: bool,
 ) -> int:
     """Show what APPS have printed, by time. Works without a manager, too."""
-    if follow and (since is not None or until is not None or previous):
-        raise click.UsageError("`--follow` goes with none of `--since`, `--until` and `--previous`")
+    if follow and (until is not None or previous):
+        raise click.UsageError("`--follow` goes neither with `--until` nor with `--previous`")
     project = find_project(file)
-    names, known = _names(project, apps)
     if count is None and since is None and until is None and not previous:
         count = LINES
     wanted = Wanted(count, since, until, grep, _STREAMS[stream] if stream else None, previous)
     coloured = talk.wants_colour(sys.stdout)
-    prefixes = None if no_prefix else render.Prefixes(known, coloured=coloured)
-    form = Form(prefixes, coloured, timestamps, as_json)
-    source = _followed(project.logs, names if apps else None, wanted) if follow else None
-    for line in source or merge(wanted.of(project.logs, name) for name in names):
-        click.echo(form.show(line), color=True)
+    try:
+        names, known = _names(project, apps)
+        prefixes = None if no_prefix else render.Prefixes(known, coloured=coloured)
+        form = Form(prefixes, coloured, timestamps, as_json)
+        if follow:
+            found = _followed(project.logs, names if apps else None, wanted)
+        else:
+            found = merge(wanted.of(project.logs, name) for name in names)
+        _print(found, form, at_once=follow)
+    except PermissionError as error:
+        raise Failure(
+            exits.FAILED,
+            f"`{error.filename}` can't be read: {error.strerror}",
+            "it belongs to the user who ran the manager: ask as that one",
+        ) from error
     return exits.DONE
 
 
+def _print(found: Iterable[Line], form: Form, *, at_once: bool) -> None:
+    """Print lines, each at once or many together; what a terminal can't spell gets a substitute.
+
+    Together also where somebody has set `PYTHONUNBUFFERED`: a write per line takes as long as all the rest.
+    """
+    out = sys.stdout
+    if isinstance(out, TextIOWrapper):
+        out.reconfigure(errors="replace")
+    page, size = [], 0
+    try:
+        for line in found:
+            page.append(f"{form.show(line)}\n")
+            size += len(page[-1])
+            if at_once or size >= PAGE:
+                text, page, size = "".join(page), [], 0  # first: Ctrl-C may come right after the flush
+                out.write(text)
+                out.flush()
+    finally:
+        out.write("".join(page))
+
+
 def _followed(folder: Path, names: Sequence[str] | None, wanted: Wanted) -> Iterator[Line]:
-    follower = Follower(folder, names, last=wanted.count, stream=wanted.stream)
-    return filter(wanted.matches, follower)
+    """Yield what is asked for of what is there, and then what comes."""
+    last = None if wanted.needs_all else wanted.count
+    follower = Follower(folder, names, last, wanted.since, wanted.stream)
+    found: Iterator[Line] = filter(wanted.matches, follower.look(ends=True))
+    if wanted.needs_all and wanted.count is not None:
+        found = _last_of_each(found, wanted.count)
+    yield from found
+    yield from filter(wanted.matches, follower)
+
+
+def _last_of_each(found: Iterable[Line], count: int) -> Iterator[Line]:
+    """Yield the last lines of each app, by time."""
+    kept: dict[str, deque[Line]] = {}
+    for line in found:
+        kept.setdefault(line.app, deque(maxlen=count)).append(line)
+    return merge(kept.values())
 
 
 def _names(project: Project, patterns: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -6,37 +6,51 @@ import difflib
 import re
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from procman.cli import exits, talk
 from procman.cli.failure import Failure
 
-# In the order of the overview; each is in the module of its name.
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+# In the order of the overview; each is in the module of its name, or of the one in `MODULES`.
 COMMANDS = {
     "up": "start the manager if none runs, then the apps",
     "down": "stop every app, then the manager",
     "status": "show every app: its state, its port, its last event",
     "logs": "show what apps have printed",
+    "why": "tell the story of what went wrong with apps, and why",
+    "events": "show all that has happened",
+    "report": "show how well apps did: availability, incidents, time to repair",
     "start": "start apps, and what they depend on",
     "stop": "stop apps, each with everything it has started",
     "restart": "end the run of apps and begin another",
     "wait": "wait until apps are healthy, stopped or completed",
     "signal": "send a signal to everything that apps have started",
+    "run": "run a command once, in an app's folder and environment",
     "reload": "apply the file now; each edit is applied by itself too",
     "plan": "show what applying the file would do",
     "check": "validate the file",
+    "init": "write a commented file from what this folder already says",
     "get": "show what holds by the file, defaults included",
+    "env": "show what environment apps get, and where each variable comes from",
     "set": "set one key in the file; comments and layout stay",
     "add": "add an app to the file",
     "remove": "take apps out of the file",
+    "import": "write the file from another tool's: a Procfile, compose.yaml, supervisord.conf…",
+    "export": "write files for another tool: systemd, launchd, compose, Kubernetes, a Procfile",
     "upgrade": "replace the running manager by the installed version; no app notices",
     "ports": "show who listens where on this machine, and whose that is",
     "free": "end what holds a port: an orphan at once, anybody else if you say so",
     "doctor": "check this machine, the state folder and each app, and say what to do",
+    "completion": "print the script that lets a shell complete commands and apps",
     "version": "show the version of procman",
 }
-ALIASES = {"ps": "status", "ls": "status"}
+MODULES = {"import": "import_file"}  # those of another name than their command: `import` is a keyword
+ALIASES = {"ps": "status", "ls": "status", "history": "events"}
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -52,8 +66,9 @@ class Lazy(click.Group):
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in COMMANDS:
             return None
-        command = import_module(f"procman.cli.{name}").command
-        assert isinstance(command, click.Command), f"procman/cli/{name}.py has a command"
+        module = MODULES.get(name, name)
+        command = import_module(f"procman.cli.{module}").command
+        assert isinstance(command, click.Command), f"procman/cli/{module}.py has a command"
         return command
 
     def resolve_command(
@@ -65,6 +80,16 @@ class Lazy(click.Group):
             hint = f"did you mean `procman {near[0]}`?" if near else "`procman --help` lists all commands"
             raise Failure(exits.USAGE, f"there is no command `{args[0]}`", hint)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin with what was typed: no command is imported for it."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, from the table above: no command is imported for it."""

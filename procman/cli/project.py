@@ -43,10 +43,10 @@ class Project:
         except InvalidConfig as error:
             raise FileFailure(error.render()) from error
 
-    def ask_status(self) -> bytes:
-        """Return the manager's status as one line of JSON."""
+    def ask_status(self, *, wide: bool = False) -> bytes:
+        """Return the manager's status as one line of JSON; `wide` with what the trees of the apps use."""
         try:
-            return ask_status(self.home)
+            return ask_status(self.home, wide=wide)
         except (NotRunning, Lost, Refused) as error:
             raise self.failure(error) from error
 

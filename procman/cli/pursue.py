@@ -115,5 +115,5 @@ def _tell_failed(project: Project, outcome: Outcome) -> None:
         text = [f"`{name}` is `{state}`: {render.printable(reason)}"]
         for line in last_lines(project.logs, name, LAST_LINES):
             text.append(f"  │ {plain(line.text.decode(errors='replace'))}")
-        last = name == failed[-1]
-        talk.fail("\n".join(text), f"`procman logs {failed[0]}` shows more" if last else None)
+        hint = f"`procman why {failed[0]}` tells how it came to that, `procman logs {failed[0]}` shows more"
+        talk.fail("\n".join(text), hint if name == failed[-1] else None)

@@ -14,7 +14,7 @@ from procman.core.view import spell_time
 @options.as_json
 @click.pass_obj
 def command(file: str | None, as_json: bool) -> int:
-    """Apply the file now; each edit is applied by itself too.
+    """Apply the file now; each edit is applied by itself too, unless `[manager] reload` says otherwise.
 
     An invalid file changes nothing: its errors are shown, and the exit code is 2.
     """

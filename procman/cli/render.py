@@ -8,18 +8,27 @@ from datetime import datetime
 from typing import Any
 
 from procman.cli.talk import BOLD, DIM, GREEN, RED, YELLOW, paint
+from procman.core.units import spell_size
 
 HEADINGS = ("APP", "STATE", "PORT", "PID", "UPTIME", "RESTARTS", "LAST EVENT")
+WIDE_HEADINGS = (*HEADINGS[:-1], "CPU", "MEMORY", HEADINGS[-1])
 NARROWEST = 12  # columns that the last event keeps on a terminal, however narrow
 PALETTE = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")  # for the names of apps
 _STATE_COLOURS = {"running": (GREEN,), "completed": (GREEN,), "failed": (RED, BOLD), "stopped": (DIM,)}
-_SIGNS = {"add": "+", "remove": "-", "restart": "~", "live": "~", "next start": "~"}
+_SIGNS = {"add": "+", "remove": "-", "restart": "~", "live": "~", "next start": "~", "rename": "~"}
+
+_ASKED = "hint: `procman plan` shows it field by field, `procman reload` applies it"
 
 App = Mapping[str, Any]
 
 
 def status(
-    document: Mapping[str, Any], *, now: float, width: int | None = None, coloured: bool = False
+    document: Mapping[str, Any],
+    *,
+    now: float,
+    width: int | None = None,
+    coloured: bool = False,
+    wide: bool = False,
 ) -> str:
     """Return the whole of `procman status`.
 
@@ -28,21 +37,39 @@ def status(
         now: seconds since the epoch, for how long it is to a next start.
         width: of the terminal, or None when nothing is to be cut.
         coloured: whether states may be coloured.
+        wide: whether to show what the trees use.
     """
-    text = table(document["apps"], now=now, width=width, coloured=coloured)
-    config = document["manager"]["config"]
+    text = table(document["apps"], now=now, width=width, coloured=coloured, wide=wide)
+    config, history = document["manager"]["config"], document["manager"].get("history_problem")
+    if history is not None:  # an older manager does not know the key
+        text = f"{history}\n\n{text}"
+    if config["state"] == "edited":
+        return f"the file was edited and is not applied: {config['waiting']}\n{_ASKED}\n\n{text}"
     if config["state"] != "rejected":
         return text
     return f"the file was rejected, the last good one stays in force:\n\n{config['error']}\n\n{text}"
 
 
-def table(apps: Sequence[App], *, now: float, width: int | None = None, coloured: bool = False) -> str:
+def table(
+    apps: Sequence[App],
+    *,
+    now: float,
+    width: int | None = None,
+    coloured: bool = False,
+    wide: bool = False,
+) -> str:
     """Return one line for each app under a line of headings."""
     if not apps:
         return "no app is enabled"
-    rows = [_row(app, now) for app in apps]
+    rows = [_row(app, now, wide) for app in apps]
+    headings = WIDE_HEADINGS if wide else HEADINGS
     colours = [_STATE_COLOURS.get(app["state"], (YELLOW,)) for app in apps] if coloured else None
-    return columns(HEADINGS, rows, width=width, column=1, colours=colours)
+    return columns(headings, rows, width=width, column=1, colours=colours)
+
+
+def unwell(apps: Sequence[App]) -> str | None:
+    """Return the first app of which there is something to explain, if there is one."""
+    return next((app["name"] for app in apps if app["state"] in ("failed", "unhealthy", "backoff")), None)
 
 
 def columns(
@@ -75,7 +102,7 @@ def columns(
     return "\n".join(texts)
 
 
-def _row(app: App, now: float) -> tuple[str, ...]:
+def _row(app: App, now: float, wide: bool) -> tuple[str, ...]:
     port = "-" if app["port"] is None else str(app["port"])
     return (
         app["name"],
@@ -84,8 +111,14 @@ def _row(app: App, now: float) -> tuple[str, ...]:
         "-" if app["pid"] is None else str(app["pid"]),
         "-" if app["uptime_s"] is None else age(app["uptime_s"]),
         str(app["restarts"]),
+        *(_usage(app) if wide else ()),
         _event(app, now),
     )
+
+
+def _usage(app: App) -> tuple[str, str]:
+    busy, memory = app["cpu_percent"], app["memory_bytes"]
+    return "-" if busy is None else f"{busy:.1f}%", "-" if memory is None else spell_size(memory)
 
 
 def _event(app: App, now: float) -> str:
@@ -122,7 +155,10 @@ def _cut(text: str, room: int | None) -> str:
 
 def transition(frame: Mapping[str, Any]) -> str:
     """Return a change of state as a sentence: `web: running, answers on [::1]:5173`."""
-    return f"{frame['app']}: {frame['new']}, {printable(frame['reason'])}"
+    text = f"{frame['app']}: {frame['new']}, {printable(frame['reason'])}"
+    if frame["new"] != "failed":
+        return text
+    return f"{text}\nhint: `procman why {frame['app']}` tells how it came to that"
 
 
 def is_news(frame: Mapping[str, Any]) -> bool:
@@ -150,8 +186,10 @@ def notice(frame: Mapping[str, Any]) -> str:
 
 def reloaded(frame: Mapping[str, Any]) -> str:
     """Return what became of an edit."""
-    if frame["error"] is None:
+    if frame["error"] is None and frame.get("applied", True):  # an older manager does not know the key
         return f"the file is applied: {frame['summary']}"
+    if frame["error"] is None:
+        return f"the file was edited and is not applied: {frame['summary']}\n{_ASKED}"
     return f"the file was {frame['summary']}:\n{frame['error']}"
 
 
@@ -164,10 +202,25 @@ def progress(frame: Mapping[str, Any], width: int, *, coloured: bool = False) ->
     return f"{frame['app'].ljust(width)}  {state} after {took}: {printable(frame['reason'])}"
 
 
-def plan(changes: Iterable[Mapping[str, Any]], *, coloured: bool = False) -> str:
-    """Return a plan field by field: `~ web  restart  command: "a" -> "b"`."""
+def plan(
+    changes: Sequence[Mapping[str, Any]],
+    manager: Sequence[Mapping[str, Any]] = (),
+    *,
+    nothing: str = "the file is applied",
+) -> str:
+    """Return a plan field by field, `~ web  restart  command: "a" -> "b"`, and below it why.
+
+    Args:
+        changes: one for each app.
+        manager: the fields of [manager], which come last.
+        nothing: what is so if there is nothing to do.
+    """
     rows = []
-    for change in changes:
+    its_own: list[Mapping[str, Any]] = []
+    if manager:
+        its_own = [{"app": "[manager]", "verb": "live", "fields": manager}]
+    everything = (*changes, *its_own)
+    for change in everything:
         fields = [f"{each['key']}: {each['old']} -> {each['new']}" for each in change["fields"]]
         details = [
             field if each["change"] == change["verb"] else f"{field} ({each['change']})"
@@ -176,9 +229,13 @@ def plan(changes: Iterable[Mapping[str, Any]], *, coloured: bool = False) -> str
         head = (f"{_SIGNS[change['verb']]} {change['app']}", change["verb"])
         rows += [(*(head if index == 0 else ("", "")), each) for index, each in enumerate(details or [""])]
     if not rows:
-        return "nothing to do: the file is applied"
+        return f"nothing to do: {nothing}"
     first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return "\n".join(f"{a.ljust(first)}  {b.ljust(second)}  {printable(c)}".rstrip() for a, b, c in rows)
+    lines = [f"{a.ljust(first)}  {b.ljust(second)}  {printable(c)}".rstrip() for a, b, c in rows]
+    # One line for each reason: an older manager gives none, and what adds or removes an app needs none.
+    explained = [field for change in everything for field in change["fields"] if "why" in field]
+    reasons = dict.fromkeys(f"{field['change']}: {field['why']}" for field in explained)
+    return "\n".join([*lines, *([""] if reasons else []), *reasons])
 
 
 def counted(count: int, noun: str) -> str:

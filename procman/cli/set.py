@@ -11,7 +11,7 @@ from procman.config.edit import NotATable, remove, set_value
 
 
 @click.command()
-@click.argument("key")
+@click.argument("key", shell_complete=options.keys)
 @click.argument("value", required=False)
 @click.option("--unset", is_flag=True, help="Take KEY out of the file, so that its default holds.")
 @options.as_json
@@ -42,6 +42,8 @@ def command(file: str | None, key: str, value: str | None, unset: bool, as_json:
     changes = editing.write(text, [place])
     lines = [_line(change) for change in changes]
     same = "written, and means what held before" if text != editing.source.text else "nothing to change"
+    other = editing.overridden(place)
+    same += f"; `{other}` has a value of its own for it" if other is not None else ""
     return editing.tell(changes, lines or [f"{place.shown}: {same}"], as_json=as_json)
 
 

@@ -16,8 +16,9 @@ from procman.cli.project import find_project
 @options.apps
 @options.as_json
 @click.option("--watch", is_flag=True, help="Show it anew at every change, until Ctrl-C.")
+@click.option("--wide", is_flag=True, help="With the CPU time and the memory of each app's whole tree.")
 @click.pass_obj
-def command(file: str | None, apps: tuple[str, ...], as_json: bool, watch: bool) -> int:
+def command(file: str | None, apps: tuple[str, ...], as_json: bool, watch: bool, wide: bool) -> int:
     """Show every app: its state, who answers on its port, and what happened last.
 
     The exit code says whether a manager runs (0, or 3), not whether all is well.
@@ -26,8 +27,8 @@ def command(file: str | None, apps: tuple[str, ...], as_json: bool, watch: bool)
     if watch:
         from procman.cli.watch import watch_status
 
-        return watch_status(project, apps)
-    document = json.loads(project.ask_status())
+        return watch_status(project, apps, wide=wide)
+    document = json.loads(project.ask_status(wide=wide))
     if apps:
         from procman.cli.choose import choose_shown
 
@@ -36,5 +37,8 @@ def command(file: str | None, apps: tuple[str, ...], as_json: bool, watch: bool)
         click.echo(render.as_json(document))
         return exits.DONE
     coloured, width = talk.wants_colour(sys.stdout), talk.width(sys.stdout)
-    click.echo(render.status(document, now=time.time(), width=width, coloured=coloured))
+    click.echo(render.status(document, now=time.time(), width=width, coloured=coloured, wide=wide))
+    unwell = render.unwell(document["apps"])
+    if unwell is not None:
+        talk.hint(f"`procman why {unwell}` tells how it came to that")
     return exits.DONE

@@ -43,6 +43,11 @@ def note(text: str) -> None:
     _write(text)
 
 
+def hint(text: str) -> None:
+    """Say what to type next, under what was printed."""
+    _write(f"\n{paint('hint', BOLD) if wants_colour(sys.stderr) else 'hint'}: {text}")
+
+
 def fail(message: str, hint: str | None = None) -> None:
     """Say why a command fails, and what to type instead."""
     coloured = wants_colour(sys.stderr)

@@ -22,12 +22,12 @@ SETTLE = 0.05  # seconds for what comes with a change: at a start every app chan
 CLEAR = "\x1b[H\x1b[J"  # to the top left, and away with what is below
 
 
-def watch_status(project: Project, apps: Sequence[str]) -> int:
+def watch_status(project: Project, apps: Sequence[str], *, wide: bool) -> int:
     """Show the status until Ctrl-C, or until the manager ends."""
     try:
         with Conversation(project.home, Request("follow")) as conversation:
             while True:
-                _show(project, apps)
+                _show(project, apps, wide)
                 select.select([conversation], [], [], TICK)
                 if not _drain(project, conversation):
                     talk.note("the manager has ended")
@@ -53,8 +53,8 @@ def _drain(project: Project, conversation: Conversation) -> bool:
     return True
 
 
-def _show(project: Project, apps: Sequence[str]) -> None:
-    document = choose_shown(apps, json.loads(project.ask_status()))
+def _show(project: Project, apps: Sequence[str], wide: bool) -> None:
+    document = choose_shown(apps, json.loads(project.ask_status(wide=wide)))
     coloured, width = talk.wants_colour(sys.stdout), talk.width(sys.stdout)
-    text = render.status(document, now=time.time(), width=width, coloured=coloured)
+    text = render.status(document, now=time.time(), width=width, coloured=coloured, wide=wide)
     click.echo(f"{CLEAR}{text}" if sys.stdout.isatty() else f"{text}\n", color=True)

@@ -162,8 +162,15 @@ def decode(plain: dict[str, Any]) -> App:
 def _demand_sound(app: App) -> None:
     """Raise ValueError for values that no app has: what the machine asserts must hold of a record too."""
     counts = (app.generation, app.passes, app.failures, app.attempts, app.delays, app.restarts)
-    times = (app.since, app.deadline, app.probe_at, app.spawned_at, app.healthy_since, app.failing_since)
-    times += (app.starts_at,)
+    times = (
+        app.since,
+        app.deadline,
+        app.probe_at,
+        app.spawned_at,
+        app.healthy_since,
+        app.failing_since,
+        app.starts_at,
+    )
     switches = (app.wanted, app.probing, app.suspected, app.forced, app.port_taken)
     sound = (
         all(type(count) is int and count >= 0 for count in counts)

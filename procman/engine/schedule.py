@@ -90,10 +90,15 @@ class Schedules:
         if expression is None:
             return None
         if known is None or known.expression != expression:
-            at = next_time(expression, self._host.wall(), self._host.zone())
+            at = next_time(expression, self._since(supervised), self._host.zone())
             known = self._planned[name] = _Planned(supervised, expression, at)
             self._arm()
         return known
+
+    def _since(self, supervised: Supervised) -> float:
+        """Return since when its times count: one that came while no manager ran is not passed over."""
+        wall, waited_for = self._host.wall(), supervised.app.starts_at
+        return wall if waited_for is None else min(wall, waited_for - 1.0)
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -12,6 +12,7 @@ from procman.core.journal import Kind, Record
 
 VERSION = 1  # `PRAGMA user_version` of the file
 KINDS = frozenset(kind.value for kind in Kind)
+LARGEST = (1 << 63) - 1  # of SQLite's integers; a damaged record of an app may say that it has had more runs
 COLUMNS = "number, at, app, run, kind, text, data"
 INSERT = "INSERT INTO events (at, app, run, kind, text, data) VALUES (?, ?, ?, ?, ?, ?)"
 # AUTOINCREMENT: a number is never given out twice, not even that of a row that was pruned, so whoever follows
@@ -62,7 +63,8 @@ def row_of(record: Record) -> Row:
     """
     data = json.dumps(dict(record.data), ensure_ascii=False, separators=(",", ":"), default=str)
     app = None if record.app is None else _storable(record.app)
-    return record.at, app, record.run, record.kind.value, _storable(record.text), _storable(data)
+    run = record.run if record.run is None or record.run <= LARGEST else None
+    return record.at, app, run, record.kind.value, _storable(record.text), _storable(data)
 
 
 def record_of(row: Sequence[object]) -> Record:

@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterator
 
 from procman.core.identity import Member
 from procman.core.verdict import Listener
-from procman.host import procfs
-from procman.host.ports import Diagnostics
+from procman.host import ports, procfs
 
 assert sys.platform == "linux"
 
@@ -24,7 +23,7 @@ LOOPBACKS = frozenset({"127.0.0.1", "::1"})
 FLAG = re.compile(r"--inspect(?:-brk|-wait|-port)?(?:=(?:.*:)?(?:(\d+)|[^:]*))?")
 
 
-def debugger(members: Collection[Member], own: int | None, diagnostics: Diagnostics) -> str | None:
+def debugger(members: Collection[Member], own: int | None, diagnostics: ports.Diagnostics) -> str | None:
     """Return who debugs one of the processes, as a sentence, or None.
 
     Args:

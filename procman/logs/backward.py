@@ -20,6 +20,7 @@ from procman.logs.segments import (
     unfinished_streams,
 )
 
+BEFORE = 0.0  # the time of a line that had begun before the place, and so is not wanted
 _Position = tuple[int, int, int]  # of a byte: segment, record that holds for it, offset
 
 
@@ -49,29 +50,46 @@ def find_from(folder: Path, since: float | None, run: int | None) -> Place | Non
             continue
         first = segment.first_record(reached)
         offset = segment.record(first).offset if first < count else size
-        # Their lines are older than the place, so they are given a time that no selection wants.
         unfinished = tuple(
-            Record(offset, 0.0, segment.record(first - 1).run, stream)
+            Record(offset, BEFORE, segment.record(first - 1).run, stream)
             for stream in unfinished_streams(segment, first, offset)
         )
         return Place(segment.number, first, offset, {}, unfinished)
     return None
 
 
-def find_last(folder: Path, count: int, selection: Selection, *, with_unfinished: bool) -> Place | None:
+def find_end(folder: Path) -> tuple[int, int]:
+    """Return where the log ends now: the number of its newest segment, and an offset in it."""
+    for segment in _newest_first(folder):
+        return segment.number, segment.size()
+    return 0, 0
+
+
+def find_last(
+    folder: Path,
+    count: int,
+    selection: Selection,
+    until: tuple[int, int] | None = None,
+    *,
+    with_unfinished: bool = False,
+) -> Place | None:
     """Return where to begin so that exactly the last `count` lines come; None is the beginning of the log.
 
     Args:
         folder: of the app's log.
         count: how many lines; the parts of a long one are one line.
         selection: what counts.
+        until: where the log ends (`find_end`), if not where it does by now.
         with_unfinished: whether a line without an end counts, as the last one. A reader that waits for its
             end gets it all the same, from its beginning on.
     """
     search = _LastLines(selection, count)
+    last, size = until or find_end(folder)
     for segment in _newest_first(folder):
-        end = segment.size()
-        records = segment.record_count()
+        if segment.number > last:
+            continue
+        end = segment.size() if segment.number < last else size
+        records = _records_up_to(segment, end)
         if selection.run is not None:
             wanted = segment.first_record(selection.is_past)
             end = segment.record(wanted).offset if wanted < records else end
@@ -81,7 +99,13 @@ def find_last(folder: Path, count: int, selection: Selection, *, with_unfinished
         search.oldest = segment.number
         if any(search.is_done(segment, batch) for batch in segment.backwards(records, end)):
             break
+        if search.is_done_before(segment):
+            break
     return search.place()
+
+
+def _records_up_to(segment: Segment, end: int) -> int:
+    return segment.first_record(lambda record: record.offset > end)
 
 
 def _newest_first(folder: Path) -> Iterator[Segment]:
@@ -140,6 +164,18 @@ class _LastLines:
                 self.decided.add(stream)
             self.begun[stream] = (segment.number, batch.number, batch.start if offset is None else offset)
         return False
+
+    def is_done_before(self, segment: Segment) -> bool:
+        """Return whether nothing older is of interest than a segment that was looked at as a whole.
+
+        Its first records name the streams that were in the middle of a line when it began.
+        """
+        head = segment.records(0, 2)
+        if self.ended is None or not head:
+            return False
+        begun_before = {record.whose for record in head if record.flags & OPEN}
+        self.decided |= {Stream.OUT, Stream.ERR} - begun_before
+        return not begun_before - self.decided
 
     def place(self) -> Place | None:
         """Return what was found."""

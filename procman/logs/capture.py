@@ -12,14 +12,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from procman.core.config import LogBudget
 from procman.host import fifo
+from procman.logs.read import last_lines
 from procman.logs.segments import Stream
 from procman.logs.store import NotWritten, Store
 from procman.logs.watch import LineWatch
 
 MOST_AT_A_TIME = 1 << 20  # bytes moved per call, so that one chatty app can't keep the others waiting
+MOST_WATCHED = 1 << 16  # the same while lines are looked at, which takes longer
+SMALLEST_PIPE = 1 << 16  # bytes; where a system does not tell how many a pipe holds
+LOOK_BACK = 1000  # lines that a watch looks at of what was there before it
 READ_AT_A_TIME = 1 << 16
 RETRY_EVERY_S = 1.0
 
@@ -38,11 +43,19 @@ class Moved:
     """What one look at a pipe did.
 
     An app that writes line by line can be looked at 80,000 times a second. Who waits a millisecond before the
-    next look whenever `count` was small moves the same bytes with a fifth of the CPU time.
+    next look, unless the pipe was `crowded`, moves the same bytes with a fifth of the CPU time.
     """
 
     count: int  # bytes taken out of the pipe
     ended: bool = False  # every writer has closed it: there is no use in waiting for more
+    crowded: bool = False  # at least half of what the pipe holds was in it, or not all of it was taken
+
+
+class _Pipe(NamedTuple):
+    """One pipe of the run."""
+
+    stream: Stream
+    capacity: int  # bytes
 
 
 class Capture:
@@ -83,7 +96,7 @@ class Capture:
         self._run = 0
         self._fifos: fifo.RunFifos | None = None
         self._child: ChildStreams | None = None
-        self._pipes: dict[int, Stream] = {}
+        self._pipes: dict[int, _Pipe] = {}
         self._watch: LineWatch | None = None
         self._on_match: Callable[[str], None] = lambda line: None
         # Called when `problem` appears, and when it is over; from inside of any call here.
@@ -160,21 +173,14 @@ class Capture:
 
     def on_readable(self, descriptor: int) -> Moved:
         """Store what waits in a pipe, at most 1 MiB of it; one that was closed has ended."""
-        stream = self._pipes.get(descriptor)
-        if stream is None:
+        pipe = self._pipes.get(descriptor)
+        if pipe is None:
             return Moved(0, ended=True)
         self.mend()
-        if self._store is not None:
-            try:
-                count = self._store.take(descriptor, stream, MOST_AT_A_TIME)
-            except OSError as error:
-                if isinstance(error, NotWritten):
-                    self._lost[stream] += error.lost
-                self._fail(error)
-            else:
-                self._show_newest(stream, count or 0)
-                return Moved(count or 0, ended=count == 0)
-        return self._discard(descriptor, stream)
+        most = MOST_AT_A_TIME if self._watch is None else MOST_WATCHED
+        move = self._discard if self._store is None else self._keep
+        count, ended = move(descriptor, pipe.stream, most)
+        return Moved(count, ended, crowded=count >= min(most, pipe.capacity // 2))
 
     def drain(self) -> None:
         """Store all that is in the pipes now; to be done before the exit of the run's leader is reported."""
@@ -183,20 +189,42 @@ class Capture:
             while left > 0 and (count := self.on_readable(descriptor).count):
                 left -= count
 
-    def watch(self, pattern: str, callback: Callable[[str], None]) -> None:
-        """Call `callback` once, with the first line from now on in which `pattern` is found.
+    def watch(
+        self,
+        pattern: str,
+        on_match: Callable[[str], None],
+        on_slow: Callable[[], None] = lambda: None,
+        *,
+        look_back: bool = False,
+    ) -> None:
+        """Call `on_match` once, with the first line from now on in which `pattern` is found.
 
-        Colours and control characters are not part of the line then. Of a line over 64 KiB only its beginning
+        Colours and control characters are not part of the line then. Of a line over 4 KiB only its beginning
         is looked at. Another watch replaces this one, the run's end ends it.
+
+        Args:
+            pattern: a regular expression.
+            on_match: may be called before this returns.
+            on_slow: called once, as soon as there is a `watch_problem`.
+            look_back: whether the newest lines that the run has printed so far are looked at, too.
 
         Raises:
             re.error: `pattern` is no regular expression.
         """
-        self._watch, self._on_match = LineWatch(re.compile(pattern)), callback
+        self._watch, self._on_match = LineWatch(re.compile(pattern), on_slow), on_match
+        if look_back:
+            newest = last_lines(self._folder.parent, self._app, LOOK_BACK, self._run)
+            printed = [line.text for line in newest if line.stream is not Stream.MANAGER]
+            self._report(self._watch.first(printed))
 
     def unwatch(self) -> None:
         """End the watch."""
         self._watch = None
+
+    @property
+    def watch_problem(self) -> str | None:
+        """What the pattern did that keeps the watch from seeing every line; None while it sees them."""
+        return self._watch.problem if self._watch is not None else None
 
     # the log
 
@@ -264,33 +292,44 @@ class Capture:
         if appears:
             self.on_problem()
 
-    def _discard(self, descriptor: int, stream: Stream) -> Moved:
-        """Empty a pipe that would block the app, and count what is lost by it."""
+    def _keep(self, descriptor: int, stream: Stream, most: int) -> tuple[int, bool]:
+        """Store what waits in a pipe, at most `most`; return how many bytes, and whether the stream ended."""
+        moved = 0
+        while moved < most and (store := self._store) is not None:
+            try:
+                count = store.take(descriptor, stream, most - moved)
+                moved += count or 0
+                if count and self._watch is not None:
+                    self._report(self._watch.feed(stream, store.newest(count)))
+            except OSError as error:
+                if isinstance(error, NotWritten):
+                    self._lost[stream] += error.lost
+                self._fail(error)
+                count, ended = self._discard(descriptor, stream, most)
+                return moved + count, ended
+            if not (count and store.is_full()):
+                return moved, count == 0
+        return moved, False
+
+    def _discard(self, descriptor: int, stream: Stream, most: int) -> tuple[int, bool]:
+        """Empty a pipe that would block the app, and count what is lost by it; return as `_keep` does."""
         count = 0
-        while count < MOST_AT_A_TIME:
+        while count < most:
             try:
                 data = os.read(descriptor, READ_AT_A_TIME)
             except BlockingIOError:
                 break
             if not data:
-                return Moved(count, ended=True)
+                return count, True
             count += len(data)
             self._lost[stream] += len(data)
-            self._show(stream, data)
-        return Moved(count)
+            if self._watch is not None:
+                self._report(self._watch.feed(stream, data))
+        return count, False
 
-    def _show_newest(self, stream: Stream, count: int) -> None:
-        """Let the watch see what was stored just now."""
-        if count and self._watch is not None and self._store is not None:
-            try:
-                data = self._store.newest(count)
-            except OSError as error:
-                self._fail(error)
-            else:
-                self._show(stream, data)
-
-    def _show(self, stream: Stream, data: bytes) -> None:
-        if self._watch is not None and (line := self._watch.feed(stream, data)) is not None:
+    def _report(self, line: str | None) -> None:
+        """End the watch if this is the line that it was for, and say so."""
+        if line is not None:
             self._watch = None  # before the call, which may set another
             self._on_match(line)
 
@@ -301,7 +340,8 @@ class Capture:
         self._close_pipes()
         try:
             for path, stream in ((fifos.stdout, Stream.OUT), (fifos.stderr, Stream.ERR)):
-                self._pipes[fifo.open_for_manager(path)] = stream
+                descriptor = fifo.open_for_manager(path)
+                self._pipes[descriptor] = _Pipe(stream, fifo.enlarge(descriptor) or SMALLEST_PIPE)
         except OSError:
             self._close_pipes()
             raise

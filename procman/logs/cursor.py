@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from procman.logs.lines import Assembler, Line
-from procman.logs.segments import BLOCK, OPEN, Record, Segment, Stream, segment_numbers
+from procman.logs.segments import BLOCK, OPEN, Record, Segment, Stream, log_path, segment_numbers
+from procman.logs.sweep import missed_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,11 @@ class Cursor:
     """Reads the log of one app forward, once or again and again; owned by one thread.
 
     It may be slower than the writer: a segment that it has open is read to its end also after it was deleted,
-    and `missed` counts those that came and went meanwhile.
+    and a line of the manager's says how many lines came and went meanwhile.
     """
 
     __slots__ = (
+        "_app",
         "_assembler",
         "_beginnings",
         "_folder",
@@ -62,17 +64,16 @@ class Cursor:
         "_records",
         "_segment",
         "_selection",
-        "missed",
     )
 
     def __init__(self, folder: Path, app: str, selection: Selection, place: Place | None = None) -> None:
         """Stand at `place` in the log of `app` in `folder`, or at its beginning; it need not be there yet."""
         self._folder = folder / app
+        self._app = app
         self._selection = selection
         self._assembler = Assembler(app)
         self._segment: Segment | None = None
         self._beginnings: Mapping[Stream, tuple[int, int]] = {}
-        self.missed = 0
         if place is not None and self._open(place.segment):
             self._next, self._offset = place.record, place.offset
             self._beginnings = place.beginnings
@@ -85,8 +86,19 @@ class Cursor:
             self._segment.close()
             self._segment = None
 
-    def read(self) -> Iterator[Line]:
-        """Yield the lines that have ended in what is there now; to be exhausted before it is called again."""
+    def rename(self, app: str) -> None:
+        """Go on where this stands in a log whose folder has the name of `app` now."""
+        self._folder, self._app = self._folder.with_name(app), app
+        self._assembler.rename(app)
+        if self._segment is not None:
+            self._segment.path = log_path(self._folder, self._segment.number)
+
+    def read(self, end: tuple[int, int] | None = None) -> Iterator[Line]:
+        """Yield the lines that have ended in what is there now; to be exhausted before it is called again.
+
+        While it is read more may come, and faster. With `end`, a segment's number and an offset in it, what
+        comes after that is left.
+        """
         while True:
             numbers = segment_numbers(self._folder)
             segment = self._segment
@@ -97,10 +109,14 @@ class Cursor:
                 continue
             # The list is older than the size: with a newer segment on it, this one has its final size.
             newer = [number for number in numbers if number > segment.number]
+            if end is not None and segment.number >= end[0]:
+                if segment.number == end[0]:
+                    yield from self._up_to(min(segment.size(), end[1]))
+                return
             if (yield from self._up_to(segment.size())):
                 return
             if newer:
-                yield from self._go_on(segment, newer[0])
+                yield from self._go_on(segment.number, newer[0])
             elif segment.is_in_place():
                 return
             elif max(segment_numbers(self._folder), default=0) <= segment.number:
@@ -118,6 +134,7 @@ class Cursor:
             segment = Segment(self._folder, number)
         except FileNotFoundError:
             return False
+        segment.announce_reader()
         self.close()
         self._segment = segment
         self._next = self._offset = 0
@@ -125,11 +142,24 @@ class Cursor:
         self._owner: Record | None = None  # of the byte at `_offset`
         return True
 
-    def _go_on(self, segment: Segment, number: int) -> Iterator[Line]:
-        """Go to a newer segment, if it is still there; what was deleted in between is missed."""
-        if self._open(number) and (missed := number - segment.number - 1):
-            self.missed += missed
+    def _go_on(self, before: int, number: int) -> Iterator[Line]:
+        """Go to a newer segment, if it is still there, and say what was deleted in between."""
+        between = number - 1 - before
+        missed = missed_lines(self._folder, before + 1, number - 1) if between else None
+        if self._open(number) and missed is not None:
             yield from self._assembler.flush()
+            yield self._tell_missed(*missed, between)
+
+    def _tell_missed(self, count: int, is_all: bool, files: int) -> Line:
+        """Return what to say about lines that nobody has kept for us."""
+        assert self._segment is not None
+        first = self._segment.record(0) if self._segment.record_count() else self._segment.unindexed()
+        lines = "1 line" if count == 1 else f"{count:,} lines"
+        if not is_all:
+            of = "1 file" if files == 1 else f"{files} files"
+            lines = f"at least {lines}" if count else f"the lines of {of}"
+        text = f"procman: {lines} went by rotation before they could be shown here"
+        return Line(self._app, first.run, Stream.MANAGER, first.at, text.encode())
 
     def _up_to(self, size: int) -> Generator[Line, None, bool]:
         """Yield the lines that end before `size` in this segment; return whether nothing more is wanted."""

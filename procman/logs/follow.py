@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from procman.logs.backward import find_last
+from procman.logs.backward import BEFORE, find_end, find_from, find_last
 from procman.logs.cursor import Cursor, Selection
 from procman.logs.lines import Line
 from procman.logs.segments import Stream
@@ -34,7 +34,8 @@ class Follower:
     """Yields the lines of apps as they end; owned by one thread, but `stop` may be called from any.
 
     Memory is bounded whatever the apps write: what the reader does not take stays in the files. If it is so
-    slow that files are rotated away before it has opened them, a line of the manager's says so.
+    slow that files are rotated away before it has opened them, a line of the manager's says how much it
+    missed.
     """
 
     def __init__(
@@ -42,38 +43,52 @@ class Follower:
         folder: Path,
         apps: Collection[str] | None = None,
         last: int | None = 0,
+        since: float | None = None,
         stream: Stream | None = None,
     ) -> None:
-        """Stand before the last lines of each app.
+        """Stand before the last lines of each app, or before those since a time.
 
         Args:
             folder: of the logs; it need not be there yet, nor need any app's log.
             apps: whose lines; None follows every app in the folder, also those that come later.
             last: how many lines of each app to begin with; None for all that are kept.
+            since: seconds since the epoch; with it `last` means nothing. A line that had begun is left out.
             stream: one stream's lines only.
         """
         self._folder = folder
         self._apps = apps
         self._selection = Selection(stream=stream)
         self._cursors: dict[str, Cursor] = {}
-        self._missed: dict[str, int] = {}
+        self._folders: dict[str, int | None] = {}  # the inode of each app's
         self._wake = threading.Event()
         self._stopped = False
         self._busy_until = 0.0  # monotonic
         self._observer: BaseObserver | None = None
         for app in self._names():
             place = None
-            if last is not None:
+            if since is not None:
+                place = find_from(folder / app, since, None)
+            elif last is not None:
                 place = find_last(folder / app, last, self._selection, with_unfinished=False)
-            self._cursors[app] = Cursor(folder, app, self._selection, place)
+            self._take(app, Cursor(folder, app, self._selection, place))
 
-    def look(self) -> Iterator[Line]:
-        """Yield the lines that have ended since the last look, by time; to be exhausted. Never waits."""
-        for app in self._names():
+    def look(self, *, ends: bool = False) -> Iterator[Line]:
+        """Yield the lines that have ended since the last look, by time; to be exhausted. Never waits.
+
+        With an app that prints faster than it is read this has no end, unless `ends` leaves what comes
+        meanwhile for the next look.
+        """
+        names = self._names()
+        for app in names:
             if app not in self._cursors:
-                self._cursors[app] = Cursor(self._folder, app, self._selection)
-        sources = [self._from(app, cursor) for app, cursor in self._cursors.items()]
-        yield from heapq.merge(*sources, key=lambda line: line.at)
+                self._take(app, self._renamed(app, names) or Cursor(self._folder, app, self._selection))
+        sources = [
+            cursor.read(find_end(self._folder / app) if ends else None)
+            for app, cursor in self._cursors.items()
+        ]
+        for line in heapq.merge(*sources, key=lambda line: line.at):
+            if line.at != BEFORE:
+                yield line
 
     def __iter__(self) -> Iterator[Line]:
         """Yield lines for ever, waiting for them; after `stop` those that are there, and no more."""
@@ -103,23 +118,26 @@ class Follower:
         self._cursors.clear()
         self._unwatch()
 
+    def _take(self, app: str, cursor: Cursor) -> None:
+        self._cursors[app] = cursor
+        self._folders[app] = _inode(self._folder / app)
+
+    def _renamed(self, app: str, names: Collection[str]) -> Cursor | None:
+        """Return the cursor of the app that is called `app` now, if it had another name before."""
+        folder = _inode(self._folder / app)
+        for old, known in self._folders.items():
+            if folder is not None and known == folder and old not in names and old in self._cursors:
+                cursor = self._cursors.pop(old)
+                cursor.rename(app)
+                return cursor
+        return None
+
     def _names(self) -> Collection[str]:
         if self._apps is not None:
             return self._apps
         with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir())
         return ()
-
-    def _from(self, app: str, cursor: Cursor) -> Iterator[Line]:
-        """Yield the new lines of one app, and first how many of its files could not be read any more."""
-        for line in cursor.read():
-            if (missed := cursor.missed) > self._missed.get(app, 0):
-                count = missed - self._missed.get(app, 0)
-                self._missed[app] = missed
-                files = "1 file" if count == 1 else f"{count} files"
-                text = f"procman: {files} of this log went by rotation before they could be shown here"
-                yield Line(app, line.run, Stream.MANAGER, line.at, text.encode())
-            yield line
 
     def _wait(self, found: bool) -> None:
         """Wait until it is worth looking again, knowing whether the last look found anything."""
@@ -144,6 +162,13 @@ class Follower:
             self._observer.stop()
             self._observer.join()
             self._observer = None
+
+
+def _inode(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_ino
+    except OSError:
+        return None
 
 
 def _observe(folder: Path, wake: threading.Event) -> BaseObserver | None:

@@ -45,6 +45,10 @@ class Assembler:
         self._app = app
         self._begun: dict[Stream, _Begun] = {}
 
+    def rename(self, app: str) -> None:
+        """Let what ends from now on be lines of an app of this name."""
+        self._app = app
+
     def resume(self, record: Record) -> None:
         """Expect the rest of a line, begun before what is fed from now on, unless its beginning was fed."""
         self._begun.setdefault(record.whose, _Begun(record.run, record.at, continues=True))

@@ -7,11 +7,10 @@ one.
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from procman.logs.backward import find_from, find_last
+from procman.logs.backward import find_end, find_from, find_last
 from procman.logs.backward import previous_run as _previous_run
 from procman.logs.clean import clean, plain
 from procman.logs.cursor import Cursor, Selection
@@ -54,8 +53,9 @@ def lines(
         run: one run's lines only.
         stream: one stream's lines only.
     """
+    end = find_end(folder / app)
     place = None if since is None and run is None else find_from(folder / app, since, run)
-    for line in _read_once(Cursor(folder, app, Selection(run, stream, until), place)):
+    for line in _read_once(Cursor(folder, app, Selection(run, stream, until), place), end):
         if since is None or line.at >= since:
             yield line
 
@@ -67,18 +67,9 @@ def last_lines(
     if count <= 0:
         return
     selection = Selection(run, stream)
-    place = find_last(folder / app, count, selection, with_unfinished=True)
-    yield from _read_once(Cursor(folder, app, selection, place))
-
-
-def first_match(folder: Path, app: str, run: int, pattern: str, newest: int = 1000) -> str | None:
-    """Return the first of the newest lines of a run in which `pattern` is found, without colours, or None."""
-    wanted = re.compile(pattern)
-    for line in last_lines(folder, app, newest, run):
-        text = plain(line.text.decode(errors="replace"))
-        if line.stream is not Stream.MANAGER and wanted.search(text):
-            return text
-    return None
+    end = find_end(folder / app)
+    place = find_last(folder / app, count, selection, end, with_unfinished=True)
+    yield from _read_once(Cursor(folder, app, selection, place), end)
 
 
 def merge(sources: Iterable[Iterable[Line]]) -> Iterator[Line]:
@@ -91,9 +82,10 @@ def previous_run(folder: Path, app: str) -> int | None:
     return _previous_run(folder / app)
 
 
-def _read_once(cursor: Cursor) -> Iterator[Line]:
+def _read_once(cursor: Cursor, end: tuple[int, int]) -> Iterator[Line]:
+    """Yield the lines up to where the log ended at first: an app may print faster than anybody reads."""
     try:
-        yield from cursor.read()
+        yield from cursor.read(end)
         yield from cursor.flush()
     finally:
         cursor.close()

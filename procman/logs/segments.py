@@ -10,13 +10,18 @@ What readers and the writer rely on (docs/decisions/0003-logs-as-plain-text-with
 - the record is written before its bytes, so every byte of the text has its record;
 - nothing is ever renamed or rewritten; both files only grow, and a whole segment is deleted at once;
 - where several records have one offset, the last of them holds: the others' bytes never came;
-- a segment is not written to any more once the next number is there.
+- a segment is not written to any more once the next number is there;
+- only regular files are looked at: a symlink or a pipe in the place of one is as good as not there.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
 import re
+import stat
 import struct
 from collections.abc import Callable, Iterator
 from enum import IntEnum
@@ -32,6 +37,7 @@ ADDED = 1  # the batch is one newline that procman put after a last line without
 OPEN = 2  # no bytes: a line of this stream, begun in an earlier segment, goes on here
 
 _FILE = re.compile(r"([0-9]{6,})\.(log|index)")
+_PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # neither led elsewhere nor made to wait
 
 
 class Stream(IntEnum):
@@ -88,7 +94,8 @@ def index_path(folder: Path, number: int) -> Path:
 def segment_files(folder: Path) -> list[tuple[int, Path]]:
     """Return every file of the log with its segment's number; a text comes after its index."""
     try:
-        names = os.listdir(folder)
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     found = [(int(match[1]), folder / name) for name in names if (match := _FILE.fullmatch(name))]
@@ -109,6 +116,25 @@ def last_run(folder: Path) -> int:
     return 0
 
 
+def open_plain(path: Path, flags: int) -> int:
+    """Return a descriptor of a file of a log, closed on exec; a new one is for its owner only.
+
+    Raises:
+        FileNotFoundError: it is not there, or something that is no file.
+        OSError: another reason.
+    """
+    try:
+        descriptor = os.open(path, flags | _PLAIN, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise FileNotFoundError(errno.ENOENT, "a symlink is in its place", str(path)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(errno.ENOENT, "it is no file", str(path))
+    return descriptor
+
+
 class Segment:
     """One segment, open for reading; also while it grows, and after it was deleted."""
 
@@ -122,9 +148,9 @@ class Segment:
         """
         self.number = number
         self.path = log_path(folder, number)
-        self._log = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        self._log = open_plain(self.path, os.O_RDONLY)
         try:
-            self._index: int | None = os.open(index_path(folder, number), os.O_RDONLY | os.O_CLOEXEC)
+            self._index: int | None = open_plain(index_path(folder, number), os.O_RDONLY)
         except FileNotFoundError:
             self._index = None
         except OSError:
@@ -142,6 +168,15 @@ class Segment:
         os.close(self._log)
         if self._index is not None:
             os.close(self._index)
+
+    def announce_reader(self) -> None:
+        """Let the writer know, for as long as this is open, that a reader has come so far.
+
+        What is deleted after a segment with a reader is counted for it (`sweep`), where the file system has
+        locks.
+        """
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._log, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def size(self) -> int:
         """Return the length of the text; to be asked before `records`, or the last bytes may lack one."""

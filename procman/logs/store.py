@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from procman.core.config import LogBudget
 from procman.logs.segments import (
@@ -22,16 +23,39 @@ from procman.logs.segments import (
     Stream,
     index_path,
     log_path,
-    segment_files,
+    open_plain,
     segment_numbers,
     unfinished_streams,
 )
+from procman.logs.sweep import Sweep
 
 # Bytes of one stream read within so many seconds share a record. At one write per line an app makes 80,000
 # batches a second, and nobody tells lines apart by less than a millisecond.
 RESOLUTION_S = 0.001
 SMALLEST_SEGMENT = 512  # bytes; room for the records of a segment's head, and for progress
 COPIED_AT_A_TIME = 1 << 16  # bytes in memory where splice is refused
+
+
+class _Place(NamedTuple):
+    """Where a file that is open was, and which file that is."""
+
+    path: str
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path, descriptor: int) -> _Place:
+        status = os.fstat(descriptor)
+        return cls(str(path), status.st_dev, status.st_ino)
+
+    def size(self) -> int | None:
+        """Return how long the file is, or None if it is not there any more, or another one is."""
+        try:
+            status = os.lstat(self.path)
+        except OSError:
+            return None
+        is_same = (status.st_dev, status.st_ino) == (self.device, self.inode)
+        return status.st_size if is_same else None
 
 
 class NotWritten(OSError):
@@ -59,9 +83,11 @@ class Store:
         "_last",
         "_log",
         "_number",
+        "_places",
         "_run",
         "_size",
         "_splices",
+        "_sweep",
         "_wall",
     )
 
@@ -77,6 +103,7 @@ class Store:
         self._ends = [0, 0]  # per stream: where its newest bytes in this segment end
         self._began_open: set[Stream] = set()  # streams in the middle of a line before that
         self._log = self._index = -1
+        self._sweep = Sweep(folder)
         try:
             self._resume()
         except OSError:
@@ -111,7 +138,12 @@ class Store:
         if moved:
             self._size += moved
             self._ends[stream] = self._size
+            self._sweep.go_on(2 * moved)
         return moved
+
+    def is_full(self) -> bool:
+        """Return whether the next bytes go to another segment."""
+        return self._room() <= 0
 
     def newest(self, count: int) -> bytes:
         """Return the last `count` bytes of the log; at most as many as the last `take` has moved."""
@@ -132,10 +164,14 @@ class Store:
     def set_budget(self, budget: LogBudget) -> None:
         """Keep to another budget from now on; what is over it is deleted."""
         self._budget = budget
-        self._delete_old()
+        self._sweep.delete_below(self._number - budget.keep)
 
     def close(self) -> None:
         """Close the files; nothing is written any more."""
+        self._sweep.close()
+        self._close_segment()
+
+    def _close_segment(self) -> None:
         for descriptor in (self._log, self._index):
             if descriptor != -1:
                 os.close(descriptor)
@@ -146,15 +182,13 @@ class Store:
     def _resume(self) -> None:
         """Open the newest segment at its real end, and learn how far its lines have come."""
         numbers = segment_numbers(self._folder)
-        if not numbers:
-            self._number = 0
+        self._number = numbers[-1] if numbers else 0
+        with contextlib.suppress(OSError):  # it is somebody else's, or has gone meanwhile
+            if numbers:
+                self._use(self._number, *_open(self._folder, self._number, os.O_RDWR))
+        if self._log == -1:
             self._rotate()
             return
-        self._number = numbers[-1]
-        self._log = os.open(log_path(self._folder, self._number), os.O_RDWR | os.O_CLOEXEC)
-        self._index = os.open(
-            index_path(self._folder, self._number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
         self._size = os.fstat(self._log).st_size
         with Segment(self._folder, self._number) as segment:
             # After a power cut, or when somebody has emptied the text, the index may be ahead of it.
@@ -166,12 +200,19 @@ class Store:
         os.ftruncate(self._index, self._index_size)  # takes off a record that a crash has torn, too
 
     def _make_room(self) -> None:
-        """Go on in a new segment if this one is full, or is not what this store has left."""
-        log, index = os.fstat(self._log), os.fstat(self._index)
-        in_place = log.st_nlink and index.st_nlink
-        untouched = log.st_size == self._size and index.st_size == self._index_size
-        if not (in_place and untouched) or self._room() <= 0:
-            self._rotate()
+        """Go on in a new segment if this one is full, or is not what this store has left.
+
+        Asked by path: what was deleted or moved away is still open, and would swallow what is written to it.
+        """
+        log, index = (place.size() for place in self._places)
+        if log == self._size and index == self._index_size:
+            if self._room() <= 0:
+                self._rotate()
+            return
+        gone = self._size - (log or 0)
+        self._rotate()
+        if gone > 0:
+            self.note(f"procman: {gone:,} bytes of this log were taken away here by somebody else")
 
     def _room(self) -> int:
         """Return how many bytes of text the segment can still take, after one more record."""
@@ -197,28 +238,21 @@ class Store:
         now = self._wall()
         head = b"".join(Record(0, now, self._run, stream, OPEN).pack() for stream in unfinished)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        index = os.open(index_path(self._folder, number), flags, 0o600)
-        try:
-            _write(index, head, 0)
-            # The text last: from now on the segment is there, for readers and for the next manager.
-            log = os.open(log_path(self._folder, number), flags, 0o600)
-        except OSError:
-            os.close(index)
-            raise
-        self.close()
-        self._log, self._index, self._number = log, index, number
+        for path in (log_path(self._folder, number), index_path(self._folder, number)):
+            path.unlink(missing_ok=True)  # what a crash has left, or somebody has put there
+        self._use(number, *_open(self._folder, number, os.O_RDWR | os.O_CREAT | os.O_EXCL, head))
         self._size, self._index_size = 0, len(head)
         self._ends, self._began_open, self._last = [0, 0], set(unfinished), None
-        self._delete_old()
+        self._sweep.delete_below(number - self._budget.keep)
 
-    def _delete_old(self) -> None:
-        """Delete the segments over the budget; what can't be deleted now is tried again next time."""
-        oldest = self._number - self._budget.keep
-        files = [path for number, path in segment_files(self._folder) if number < oldest]
-        for path in sorted(files, key=lambda path: path.suffix == ".index"):  # a text never without its index
-            with contextlib.suppress(OSError):
-                path.unlink()
+    def _use(self, number: int, log: int, index: int) -> None:
+        """Let this be the segment that is written."""
+        self._close_segment()
+        self._number, self._log, self._index = number, log, index
+        self._places = (
+            _Place.of(log_path(self._folder, number), log),
+            _Place.of(index_path(self._folder, number), index),
+        )
 
     # bytes
 
@@ -269,6 +303,20 @@ class Store:
             arrived = os.fstat(self._log).st_size - self._size
             raise NotWritten(error, len(data) - arrived) from error
         return len(data)
+
+
+def _open(folder: Path, number: int, flags: int, head: bytes = b"") -> tuple[int, int]:
+    """Return descriptors of the text and the index of a segment; `head` is written to the index.
+
+    The text comes last: when it is there the segment is, for readers and for the next manager.
+    """
+    index = open_plain(index_path(folder, number), flags | os.O_CREAT)
+    try:
+        _write(index, head, 0)
+        return open_plain(log_path(folder, number), flags), index
+    except OSError:
+        os.close(index)
+        raise
 
 
 def _write(descriptor: int, data: bytes, offset: int) -> None:

@@ -54,8 +54,11 @@ def test_a_size_survives_being_written() -> None:
     a_size_survives_being_written.holds()
 
 
+FORGETFUL = r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)m?s)?"
+
+
 def test_a_duration_that_forgets_a_unit_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(values, "_DURATION", re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)m?s)?"))
+    monkeypatch.setattr(values, "_DURATION", re.compile(FORGETFUL))
     a_duration_survives_being_written.is_broken()
 
 

@@ -25,7 +25,7 @@ from procman.host import fifo
 from procman.logs import backward, read, store
 from procman.logs.cursor import Place
 from procman.logs.lines import Assembler, Line
-from procman.logs.segments import ADDED, Record, Segment, Stream
+from procman.logs.segments import ADDED, Record, Segment, Stream, open_plain
 from procman.logs.store import RESOLUTION_S, Store
 
 APP = "web"
@@ -47,8 +47,11 @@ class DeadlyOs:
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(os, name)
-        if name not in {"open", "close", "pwrite", "pread", "splice", "read", "ftruncate", "fstat"}:
-            return real
+        mortal = {"close", "pwrite", "pread", "splice", "read", "ftruncate", "fstat", "lstat"}
+        return self.mortal(name, real) if name in mortal else real
+
+    def mortal(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what does the same as `real`, and may be the end of its caller."""
 
         def call(*arguments: Any, **options: Any) -> Any:
             dies = self.calls_left == 1
@@ -188,6 +191,7 @@ def world_after(steps: list[tuple[str, Any, Any]], *, finished: bool = True) -> 
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(store, "os", deadly),
+        mock.patch.object(store, "open_plain", deadly.mortal("open", open_plain)),
         mock.patch.object(store, "SMALLEST_SEGMENT", SEGMENT),
     ):
         world = World(Path(folder), deadly)
@@ -409,6 +413,10 @@ def search_one_line_short(
     return bool(real(self, segment, batch))
 
 
+def no_line_began_before(self: backward._LastLines, segment: Segment) -> bool:
+    return self.ended is not None
+
+
 def nothing_unfinished_at_the_place(*_: object) -> set[Stream]:
     return set()
 
@@ -435,6 +443,7 @@ def delete_an_hour_too_early(self: Store, real: Callable[[Store], None] = Store.
         (check_every_line_once, Assembler, "feed", one_assembly_for_both_streams),
         (check_parts, backward._LastLines, "place", place_without_beginnings),
         (check_parts, backward._LastLines, "is_done", search_one_line_short),
+        (check_parts, backward._LastLines, "is_done_before", no_line_began_before),
         (check_parts, backward, "unfinished_streams", nothing_unfinished_at_the_place),
     ],
     ids=lambda value: getattr(value, "__name__", None),

@@ -202,3 +202,21 @@ def test_a_dependency_is_waited_for_when_the_time_has_come(tmp_path: Path) -> No
     village.engine.start(["db"])
     village.until(lambda: runs(village) == 1)
     village.end()
+
+
+@pytest.mark.parametrize("late", [5.0, 600.0])
+def test_a_time_that_comes_while_no_manager_runs_is_made_up_for_or_told(
+    village: Village, late: float
+) -> None:
+    village.up()
+    waits_until = village.engine.apps["backup"].starts_at
+    assert waits_until is not None
+    village.kill_manager()
+    village.machine.advance(waits_until - village.host.wall() + late)
+    village.manage()
+    village.advance(1.0)
+    if late == 5.0:
+        assert (runs(village), problems(village)) == (1, [])
+    else:
+        (problem,) = problems(village)
+        assert (runs(village), problem.startswith("its run of 2026-11-23 10:00 was left out")) == (0, True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from procman.cli import entry, exits, talk
-from procman.cli.main import ALIASES, COMMANDS
+from procman.cli.main import ALIASES, COMMANDS, MODULES
 from tests.fakes.folder import EXAMPLE, REPOSITORY
 
 PROCMAN = [sys.executable, "-m", "procman.cli.entry"]
@@ -66,7 +66,7 @@ def test_no_command_but_its_own_is_imported(folder: Path) -> None:
 
 def test_every_command_has_a_file_and_every_alias_a_command() -> None:
     folder = REPOSITORY / "procman" / "cli"
-    assert all((folder / f"{name}.py").exists() for name in COMMANDS)
+    assert all((folder / f"{MODULES.get(name, name)}.py").exists() for name in COMMANDS)
     assert set(ALIASES.values()) <= COMMANDS.keys()
 
 

@@ -39,6 +39,18 @@ def test_columns_are_as_wide_as_they_need_to_be() -> None:
     ]
 
 
+def test_what_the_trees_use_is_shown_when_it_is_asked_for() -> None:
+    used = {"cpu_s": 12.3, "cpu_percent": 103.04, "memory_bytes": 210_400_000}
+    nothing = dict.fromkeys(used)
+    text = render.table([app(**used), app("api", pid=None, uptime_s=None, **nothing)], now=0.0, wide=True)
+    assert text.splitlines() == [
+        "APP  STATE    PORT      PID   UPTIME  RESTARTS  CPU     MEMORY  LAST EVENT",
+        "web  running  5173 own  4711  1m2s    0         103.0%  210MB   started by `procman up`",
+        "api  running  5173 own  -     -       0         -       -       started by `procman up`",
+    ]
+    assert "CPU" not in render.table([app(**used)], now=0.0)
+
+
 def test_a_file_without_enabled_apps_is_said() -> None:
     assert render.table([], now=0.0) == "no app is enabled"
 
@@ -80,6 +92,15 @@ def test_a_log_that_can_not_be_written_is_said_after_what_there_is_to_say_of_the
     assert render.table([app(**broken)], now=0.0).endswith("0         its output can't be stored")
     unhealthy = app(message="refused", state="unhealthy", **broken)
     assert render.table([unhealthy], now=0.0).endswith("refused; its output can't be stored")
+
+
+def test_a_history_that_can_not_be_written_is_said_above_the_table() -> None:
+    manager = {
+        "config": {"state": "applied", "error": None},
+        "history_problem": "the history can't be written",
+    }
+    text = render.status({"manager": manager, "apps": [app()]}, now=0.0)
+    assert text.startswith("the history can't be written\n\nAPP ")
 
 
 def test_a_manager_of_an_older_version_is_understood() -> None:
@@ -149,3 +170,9 @@ def test_prefixes_are_padded_and_keep_their_colours() -> None:
         "\x1b[33mworker │ \x1b[0m",
     ]
     assert render.Prefixes(["web"], coloured=False).of("a-longer-one") == "a-longer-one │ "
+
+
+def test_a_plan_ends_with_what_the_manager_alone_heeds() -> None:
+    size = {"key": "history.max_size", "old": '"50MB"', "new": '"2MB"', "change": "live"}
+    assert render.plan([], [size]) == '~ [manager]  live  history.max_size: "50MB" -> "2MB"'
+    assert render.plan([]) == "nothing to do: the file is applied"

@@ -372,6 +372,13 @@ def test_an_addon_of_another_node_is_built_anew(says: Explain, web: Path) -> Non
     assert file in cause.files
 
 
+def test_an_addon_that_is_not_named_is_told_without_its_name(says: Explain, web: Path) -> None:
+    lay(web, package__json={})
+    assert says(Kind.FOREIGN_ADDON).words == (
+        "a native module was built for another node; run `npm rebuild` in web"
+    )
+
+
 def test_what_openssl_refuses_is_allowed_by_an_option(says: Explain) -> None:
     assert "--openssl-legacy-provider" in says(Kind.OLD_OPENSSL).words
 

@@ -90,6 +90,12 @@ def test_the_digest_of_an_env_file_holds_nothing_of_its_values(project: Project)
     assert "hunter2" not in digest
 
 
+def test_an_env_file_that_is_a_pipe_is_not_waited_for(project: Project) -> None:
+    path = project.folder / ".env"
+    os.mkfifo(path)
+    assert digests_of(project.app(env_file=(str(path),))) == ((str(path), ""),)
+
+
 def test_nothing_on_disk_is_stale_for_an_app_that_does_not_run(project: Project) -> None:
     path = project.write(".env")
     assert project.stale(Running(project.app(), ((str(path), "other"),), run=None)) == []

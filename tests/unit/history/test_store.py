@@ -96,6 +96,13 @@ def test_what_is_added_is_kept_in_order_with_a_number(bench: Bench) -> None:
     assert bench.told == []
 
 
+def test_a_run_beyond_all_numbers_of_the_database_is_kept_without_its_number(bench: Bench) -> None:
+    history = bench.begin()
+    history.add(replace(event(1), run=1 << 63))
+    bench.until_kept("event 1")
+    assert [record.run for record in records(bench.path)] == [None]
+
+
 def test_a_record_is_kept_a_moment_later_and_not_only_at_the_end(bench: Bench) -> None:
     history = bench.begin()
     history.add(event(1))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,67 +12,9 @@ import pytest
 from procman.core.config import LogBudget
 from procman.host import fifo
 from procman.logs import capture as capture_module
-from procman.logs import store as store_module
-from procman.logs.capture import Capture, ChildStreams
 from procman.logs.read import LONGEST_PART, Line, Stream, last_lines, lines
 from procman.logs.segments import last_run, segment_numbers
-
-
-class Bench:
-    """One capture with its clock, and the app's side of its pipes."""
-
-    def __init__(self, folder: Path, budget: LogBudget | None = None) -> None:
-        self.now = 100.0
-        self.logs, self.run = folder / "logs", folder / "run"
-        self.run.mkdir(exist_ok=True)
-        budget = budget or LogBudget()
-        self.capture = Capture(self.logs, self.run, "web", budget, lambda: self.now, lambda: self.now)
-        self.streams: ChildStreams | None = None
-
-    def begin(self, generation: int) -> None:
-        """Begin a run; what is released is kept here, as a child would."""
-        made = self.capture.begin(generation)
-        self.streams = ChildStreams(os.dup(made.stdin), os.dup(made.stdout), os.dup(made.stderr))
-        self.capture.release()
-
-    def print(self, text: bytes, stream: Stream = Stream.OUT) -> None:
-        """Write as the app would, and have it captured."""
-        assert self.streams is not None
-        os.write((self.streams.stdout, self.streams.stderr)[stream], text)
-        self.capture.drain()
-
-    def exit(self) -> None:
-        """Close the app's side."""
-        if self.streams is not None:
-            for descriptor in (self.streams.stdin, self.streams.stdout, self.streams.stderr):
-                os.close(descriptor)
-            self.streams = None
-
-    def end(self) -> None:
-        """Close the app's side and have the run's end captured."""
-        self.exit()
-        self.capture.end()
-
-    def texts(self) -> list[bytes]:
-        """Return what is in the log."""
-        return [line.text for line in lines(self.logs, "web")]
-
-    def close(self) -> None:
-        """Leave nothing open."""
-        self.exit()
-        self.capture.close()
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """A capture in a folder of its own."""
-    bench = Bench(tmp_path)
-    yield bench
-    bench.close()
-
-
-def full(*_: object, **__: object) -> int:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+from tests.fakes.capturing import Bench, full
 
 
 def test_a_line_comes_back_with_its_app_run_stream_and_time(bench: Bench) -> None:
@@ -312,228 +251,67 @@ def test_a_watch_for_no_regular_expression_is_refused(bench: Bench) -> None:
         bench.capture.watch("(", print)
 
 
-def test_a_log_that_cannot_be_written_does_not_block_the_app_and_says_what_was_lost(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found: list[str] = []
-    bench.begin(1)
-    bench.capture.watch("ready", found.append)
-    bench.print(b"kept\nbegun, ")
-    with monkeypatch.context() as broken:
-        broken.setattr(store_module, "_write", full)
-        bench.now += 1
-        bench.print(b"lost\n")
-        bench.print(b"ready", Stream.ERR)
-        bench.print(b"\n", Stream.ERR)
-        problem = bench.capture.problem
-        bench.now += 1
-        bench.print(b"lost\n")
-    bench.now += 0.9
-    bench.print(b"too early to try again\n")
-    bench.now += 0.1
-    bench.print(b"kept too\n")
-
-    assert problem == (
-        f"its output can't be stored in `{bench.logs / 'web'}`: no space left on device;"
-        " 5 bytes of stdout and 6 bytes of stderr lost so far"
-    )
-    assert bench.texts() == [
-        b"kept",
-        b"begun, ",
-        b"procman: 33 bytes of stdout and 6 bytes of stderr lost here: no space left on device",
-        b"kept too",
-    ]
-    assert bench.capture.problem is None
-    assert found == ["ready"]
-
-
-def test_a_problem_goes_away_without_output_when_the_log_is_mended(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench.begin(1)
-    with monkeypatch.context() as broken:
-        broken.setattr(store_module, "_write", full)
-        bench.print(b"lost\n")
-    bench.capture.mend()
-    early = bench.capture.problem
-    bench.now += 1
-    bench.capture.mend()
-
-    assert early is not None
-    assert bench.capture.problem is None
-    assert [line.stream for line in lines(bench.logs, "web")] == [Stream.MANAGER]
-
-
-def test_a_run_may_begin_and_end_while_nothing_can_be_written(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench.begin(1)
-    bench.print(b"one\n")
-    with monkeypatch.context() as broken:
-        broken.setattr(store_module, "_write", full)
-        bench.print(b"two", Stream.ERR)
-        bench.end()
-        bench.begin(2)
-        bench.print(b"three\n")
-        bench.capture.set_budget(LogBudget(1000, 1))
-    bench.now += 1
-    bench.print(b"four\n")
-
-    assert [(line.run, line.text) for line in lines(bench.logs, "web")] == [
-        (1, b"one"),
-        (2, b"procman: 6 bytes of stdout and 3 bytes of stderr lost here: no space left on device"),
-        (2, b"four"),
-    ]
-
-
-def test_what_fails_at_the_end_of_a_run_is_a_problem_until_the_next(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench.begin(1)
-    bench.print(b"begun")
-    with monkeypatch.context() as broken:
-        broken.setattr(store_module, "_write", full)
-        bench.now += 1
-        bench.end()
-        problem = str(bench.capture.problem)
-        bench.begin(2)
-        bench.now += 1
-        bench.capture.mend()
-        still = bench.capture.problem
-    bench.now += 1
-    bench.capture.mend()
-
-    assert problem.endswith(": no space left on device; nothing lost so far")
-    assert still == problem
-    assert bench.capture.problem is None
-    assert [(line.run, line.text, line.partial) for line in lines(bench.logs, "web")] == [
-        (1, b"begun", False)
-    ]
-
-
-def test_where_splice_is_refused_the_bytes_are_copied(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object, **__: object) -> int:
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-
-    monkeypatch.setattr(os, "splice", refused)
-    bench.begin(1)
-    bench.print(b"one\n")
-    bench.print(b"x" * 200_000 + b"\n")
-    with monkeypatch.context() as broken:
-        broken.setattr(store_module, "_write", full)
-        bench.now += 0.0001
-        bench.print(b"lost\n")
-    bench.now += 1
-    bench.print(b"two\n")
-
-    assert bench.texts() == [
-        b"one",
-        b"x" * 200_000,
-        b"procman: 5 bytes of stdout lost here: no space left on device",
-        b"two",
-    ]
-
-
-def test_another_error_of_splice_is_a_problem_and_not_a_reason_to_copy(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "splice", full)
-    bench.begin(1)
-    bench.print(b"lost\n")
-
-    assert "no space left on device; 5 bytes of stdout" in str(bench.capture.problem)
-
-
-@pytest.mark.parametrize("what", ["folder", "text", "index"])
-def test_what_is_deleted_under_it_is_made_anew_at_once(bench: Bench, what: str) -> None:
-    bench.begin(1)
-    bench.print(b"one\nbegun, ")
-    match what:
-        case "folder":
-            shutil.rmtree(bench.logs)
-        case "text":
-            (bench.logs / "web" / "000001.log").unlink()
-        case "index":
-            (bench.logs / "web" / "000001.index").unlink()
-    bench.print(b"and ended\ntwo\n")
-
-    assert bench.capture.problem is None
-    newest = list(lines(bench.logs, "web"))[-2:]
-    assert [line.text[-9:] for line in newest] == [b"and ended", b"two"]
-    assert newest[1].run == 1
-    if what != "index":
-        assert newest[0].continues, "its beginning is gone, and it says so"
-
-
-def test_a_log_that_is_emptied_under_it_goes_on_in_a_new_file(bench: Bench) -> None:
-    bench.begin(1)
-    bench.print(b"one\n")
-    os.truncate(bench.logs / "web" / "000001.log", 0)
-    bench.print(b"two\n")
-
-    assert bench.texts() == [b"two"]
-    assert segment_numbers(bench.logs / "web") == [1, 2]
-
-
-def test_a_log_that_is_emptied_while_no_manager_runs_is_gone_on_with(bench: Bench, tmp_path: Path) -> None:
-    bench.begin(1)
-    bench.print(b"one\ntwo\n")
-    bench.now += 1
-    bench.print(b"three\n")
-    bench.end()
-    bench.capture.close()
-    os.truncate(bench.logs / "web" / "000001.log", 4)
-    bench.capture = Bench(tmp_path).capture
-    bench.begin(2)
-    bench.print(b"four\n")
-    bench.end()
-
-    assert [(line.run, line.text) for line in lines(bench.logs, "web")] == [(1, b"one"), (2, b"four")]
-
-
-def test_a_file_in_the_place_of_the_folder_is_a_problem_until_it_is_gone(bench: Bench) -> None:
-    bench.logs.write_text("in the way")
-    bench.begin(1)
-    bench.print(b"lost\n")
-    problem = bench.capture.problem
-    bench.logs.unlink()
-    bench.now += 1
-    bench.print(b"kept\n")
-
-    assert "not a directory; 5 bytes of stdout lost so far" in str(problem)
-    assert bench.texts() == [b"procman: 5 bytes of stdout lost here: not a directory", b"kept"]
-
-
-def test_a_full_disk_costs_the_lines_that_find_no_room_and_nothing_else(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small file system")
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)]
-    if subprocess.run(mount, stderr=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    bench = Bench(small, LogBudget(10_000_000, 5))
+def test_a_look_goes_on_over_a_rotation(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, LogBudget(1000, 50))
     try:
         bench.begin(1)
-        ballast = small / "ballast"
-        ballast.write_bytes(b"x" * 150_000)
-        for number in range(20_000):
-            bench.print(b"line %05d\n" % number)
-        problem = bench.capture.problem
-        ballast.unlink()
-        bench.now += 1
-        bench.print(b"after\n")
-        bench.end()
-        found = bench.texts()
+        assert bench.streams is not None
+        os.write(bench.streams.stdout, b"line\n" * 2000)
+        out, _ = bench.capture.readable_descriptors()
+        moved = bench.capture.on_readable(out)
     finally:
         bench.close()
-        subprocess.run(["umount", str(small)], check=True)
 
-    assert "no space left on device" in str(problem)
-    kept = found[:-2]
-    assert kept[:-1] == [b"line %05d" % number for number in range(len(kept) - 1)]
-    assert (b"line %05d" % (len(kept) - 1)).startswith(kept[-1])
-    lost = int(re.sub(rb"\D", b"", found[-2].split(b" bytes")[0]))
-    assert len(kept) > 1000
-    assert sum(len(line) + 1 for line in kept[:-1]) + len(kept[-1]) + lost in {220_000, 219_999}
-    assert found[-1] == b"after"
+    assert moved.count == 10_000
+    assert len(segment_numbers(bench.logs / "web")) > 10
+    assert bench.texts() == [b"line"] * 2000
+
+
+@pytest.mark.parametrize(("share", "crowded"), [(0.4, False), (0.6, True), (1.0, True)])
+def test_a_pipe_that_is_half_full_is_crowded(bench: Bench, share: float, crowded: bool) -> None:
+    bench.begin(1)
+    assert bench.streams is not None
+    os.write(bench.streams.stdout, b"x" * int(share * fifo.enlarge(bench.streams.stdout)))
+    out, _ = bench.capture.readable_descriptors()
+
+    assert bench.capture.on_readable(out).crowded is crowded
+
+
+def test_while_a_line_is_waited_for_less_is_looked_at_in_one_go(bench: Bench) -> None:
+    bench.begin(1)
+    assert bench.streams is not None
+    bench.capture.watch("ready", lambda line: None)
+    os.write(bench.streams.stdout, b"x" * 100_000)
+    out, _ = bench.capture.readable_descriptors()
+    moved = [bench.capture.on_readable(out) for _ in range(2)]
+
+    assert [(each.count, each.crowded) for each in moved] == [(65_536, True), (34_464, False)]
+
+
+def test_a_watch_may_look_at_what_is_there_already(bench: Bench) -> None:
+    found: list[str] = []
+    bench.begin(1)
+    bench.print(b"ready in an earlier run\n")
+    bench.end()
+    bench.begin(2)
+    bench.print(b"first\nready in 300 ms\nready again\n")
+    bench.capture.watch("ready", found.append, look_back=True)
+    bench.print(b"ready later\n")
+
+    assert found == ["ready in 300 ms"]
+
+
+def test_a_watch_whose_pattern_is_slow_says_so_once(bench: Bench) -> None:
+    told: list[str | None] = []
+    found: list[str] = []
+    bench.begin(1)
+    bench.capture.watch("(a+)+$|ready", found.append, lambda: told.append(bench.capture.watch_problem))
+    before = bench.capture.watch_problem
+    for _ in range(2):
+        bench.print(b"a" * 50 + b"!\n")
+    bench.print(b"ready\n")
+
+    assert before is None
+    assert told == ["took more than 50 ms on a line of 51 characters"]
+    assert found == ["ready"]
+    assert bench.capture.watch_problem is None, "nothing is looked for any more"

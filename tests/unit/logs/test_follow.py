@@ -15,7 +15,7 @@ import pytest
 from procman.core.config import LogBudget
 from procman.logs import follow
 from procman.logs.read import Follower, Stream, last_lines, lines, merge, previous_run
-from procman.logs.segments import Segment
+from procman.logs.segments import Segment, segment_numbers
 from procman.logs.store import Store
 
 PATIENCE_S = 10.0
@@ -132,26 +132,15 @@ def test_rotations_restarts_and_other_managers_are_followed(tmp_path: Path) -> N
     assert found == printed
 
 
-def test_a_reader_that_is_too_slow_is_told_how_many_files_it_missed(tmp_path: Path) -> None:
-    with (
-        contextlib.closing(App(tmp_path, "web", LogBudget(512, 1))) as web,
-        contextlib.closing(Follower(tmp_path)) as follower,
-    ):
-        web.print(b"seen\n")
-        texts(follower)
-        for number in range(200):
-            web.print(b"line %d\n" % number)
-        found = list(follower.look())
+def test_one_stream_may_be_followed_from_a_time_on(tmp_path: Path, web: App) -> None:
+    web.print(b"old\nbegun before, ", at=5.0)
+    web.print(b"err\n", Stream.ERR, at=6.0)
+    with contextlib.closing(Follower(tmp_path, ["web"], since=6.0)) as follower:
+        before = texts(follower)
+        web.print(b"ended\nnew\n")
+        after = texts(follower)
 
-    notices = [(number, line) for number, line in enumerate(found) if line.stream is Stream.MANAGER]
-    assert len(notices) == 1
-    number, notice = notices[0]
-    assert notice.text.startswith(b"procman: ")
-    assert b" files of this log went by rotation" in notice.text
-    before = [int(line.text.split()[1]) for line in found[:number]]
-    after = [int(line.text.split()[1]) for line in found[number + 1 :] if not line.continues]
-    assert before == list(range(len(before)))
-    assert after == list(range(after[0], 200))
+    assert (before, after) == ([b"err"], [b"new"])
 
 
 def test_a_folder_that_is_deleted_and_made_anew_is_followed(tmp_path: Path, web: App) -> None:
@@ -267,3 +256,72 @@ def test_nothing_is_read_of_what_is_older_than_what_is_asked_for(
     assert last == since == [b"00397", b"00398", b"00399"]
     assert for_last < 10 * 10_006
     assert sum(read) < 4 * 10_006
+
+
+def test_files_that_are_older_than_what_is_asked_for_are_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(App(tmp_path, "web", LogBudget(10_000, 100))) as web:
+        for number in range(1000):
+            web.print(b"%05d" % number + b"x" * 100 + b"\n")
+        now = web.now
+    opened, real = set(), Segment.__init__
+
+    def telling(self: Segment, folder: Path, number: int) -> None:
+        opened.add(number)
+        real(self, folder, number)
+
+    monkeypatch.setattr(Segment, "__init__", telling)
+    newest = max(segment_numbers(tmp_path / "web"))
+    found = [line.text[:5] for line in lines(tmp_path, "web", since=now - 149)]
+    for_since = sorted(opened)
+    opened.clear()
+    last = list(last_lines(tmp_path, "web", 100))
+
+    assert newest > 12
+    assert found == [b"%05d" % number for number in range(850, 1000)]
+    assert for_since == [newest - 2, newest - 1, newest]
+    assert len(last) == 100
+    assert min(opened) >= newest - 2
+
+
+def test_a_log_that_gets_another_name_is_followed_on_and_not_begun_anew(web: App, tmp_path: Path) -> None:
+    web.print(b"one\n")
+    with contextlib.closing(Follower(tmp_path, last=None)) as follower:
+        assert [(line.app, line.text) for line in follower.look()] == [("web", b"one")]
+        web.print(b"two\nthr")
+        web.folder = web.folder.rename(tmp_path / "site")
+        web.new_manager()  # what renames an app goes on with it there
+        web.store.begin(1)
+        web.print(b"ee\n")
+        assert [(line.app, line.text) for line in follower.look()] == [("site", b"two"), ("site", b"three")]
+        assert not list(follower.look())
+
+
+def test_a_new_log_in_the_place_of_a_deleted_one_is_read_from_its_beginning(web: App, tmp_path: Path) -> None:
+    web.print(b"one\n")
+    with contextlib.closing(Follower(tmp_path, last=None)) as follower:
+        assert [line.text for line in follower.look()] == [b"one"]
+        shutil.rmtree(tmp_path / "web")  # its inode is free for the next folder
+        with contextlib.closing(App(tmp_path, "site")) as site:
+            site.print(b"other\n")
+            assert [(line.app, line.text) for line in follower.look()] == [("site", b"other")]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_who_reads_once_is_not_kept_by_an_app_that_prints_faster(
+    tmp_path: Path, web: App, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    real = Segment.read
+
+    def printing(self: Segment, start: int, end: int) -> bytes:
+        web.print(b"one more\n" * 5)
+        return real(self, start, end)
+
+    web.print(b"1\n2\n3\n4\n")
+    monkeypatch.setattr(Segment, "read", printing)
+
+    assert [line.text for line in last_lines(tmp_path, "web", count)] == [b"2", b"3", b"4"][-count:]
+    assert [line.text for line in lines(tmp_path, "web")][:4] == [b"1", b"2", b"3", b"4"]
+    with contextlib.closing(Follower(tmp_path, ["web"], last=count)) as follower:
+        assert count <= len(list(follower.look(ends=True))) < 100
