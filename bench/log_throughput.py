@@ -20,7 +20,7 @@ from bench.keepers import Keeper, Kept, available
 from bench.report import Goal, Report
 from bench.stamps import now
 
-ROUNDS = 3
+ROUNDS = 7
 SIZES = {"bulk": 512 << 20, "lines": 64 << 20}
 TITLES = {
     "bulk": "bulk, 512 MiB in writes of 64,000 bytes",

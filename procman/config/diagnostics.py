@@ -7,6 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from procman.core.secrets import holds_secret
+
 _WIDTH = 120  # characters of a source line that are shown; a longer one is cut around its fault
 _BEFORE = 40  # characters kept before the fault in a line that is cut
 
@@ -43,6 +45,10 @@ class Diagnostic:
             start += 1 - first if first else 0
             shown = ("…" if first else "") + cut + ("…" if first + _WIDTH < len(self.source) else "")
         number = str(self.line)
+        if holds_secret(self.source):  # a message goes into logs, the history and JSON
+            yield f"{' ' * len(number)} |"
+            yield f"{number} | (not shown: it holds what looks like a secret)"
+            return
         marked = shown[start : start + self.length]
         pad = "".join("\t" if c == "\t" else " " * _columns(c) for c in shown[:start])
         yield f"{' ' * len(number)} |"

@@ -935,7 +935,7 @@ def _on_remedied(app: App, event: Remedied, moment: Moment, config: AppConfig) -
     match app.state:
         case State.FAILED if app.wanted and app.diagnosis is not None:
             return _wait(_afresh(app), reason, moment.now)
-        case State.UNHEALTHY if app.diagnosis is not None:
+        case State.UNHEALTHY if app.wanted and app.diagnosis is not None:
             return _end(_afresh(app), Ending.RESTART, reason, moment.now, config)
         case (
             State.STOPPED

@@ -20,6 +20,7 @@ WORDS = (
 ENDINGS = ("KEY", "KEYS", "PASS", "PWD", "JWT")  # of a part of the name: `API_KEY`, `DB_PASS_2`
 FOLDERS = ("PWD", "OLDPWD")  # what a shell calls the working folder, now and before
 HIDDEN = "(hidden)"
+_GIVEN = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)[\"']?\s*[=:]")  # `API_KEY = …`, `"token": …`
 
 
 def is_secret(name: str) -> bool:
@@ -40,6 +41,11 @@ def hide(name: str, value: str) -> str:
     with_user = "://" in value and "@" in value
     with_secret = any(f"{word}=" in upper for word in WORDS)
     return HIDDEN if is_secret(name) or with_user or with_secret else value
+
+
+def holds_secret(line: str) -> bool:
+    """Return whether a line of a file gives a value to something that is taken for a secret."""
+    return hide("", line) == HIDDEN or any(map(is_secret, _GIVEN.findall(line)))
 
 
 def show_command(arguments: Iterable[str], most: int | None = None) -> str:

@@ -10,6 +10,7 @@ from procman.core.machine import ALIVE, App, State
 from procman.engine.handover import Record
 from procman.host.base import Run
 
+LONGEST_NUMBER = 18  # digits of a run's number; what is longer is not ours, and int() may refuse it
 NOBODY = Identity(0, 0, "")  # no process of any boot: the leader of a run of which nothing is known
 
 
@@ -37,7 +38,7 @@ def newest_runs(
     for marker, members in marked.items():
         _, _, rest = marker.partition(":")
         name, _, number = rest.rpartition(":")
-        if not name or not number.isdecimal():
+        if not name or not number.isdecimal() or len(number) > LONGEST_NUMBER:
             continue  # not ours: nothing but the manager writes this variable
         found = Found(*renamed.get(marker, (name, int(number))), marker, members)
         known = newest.get(found.app)

@@ -13,6 +13,7 @@ from procman.core.causes import Cause, Kind, Match
 from procman.core.config import AppConfig, CheckKind, Restart
 from procman.core.machine import App, Outcome, Probed, Remedied, State
 from procman.core.verdict import Verdict
+from procman.engine.events import Problem
 from procman.engine.file_watch import FileWatch, Signatures, is_younger, signatures
 from procman.engine.scene import Scene
 from procman.engine.supervised import Supervised
@@ -44,6 +45,7 @@ class Remedies:
         environment: returns what an app gets; may raise InvalidConfig.
         why_busy: returns which install or git operation is changing the files of a folder, if any.
         on_remedied: called with the name of an app that may be started again.
+        tell: called with what went wrong here itself.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Remedies:
         environment: Callable[[AppConfig], Mapping[str, str]],
         why_busy: Callable[[str], str | None],
         on_remedied: Callable[[str, Remedied], None],
+        tell: Callable[[Problem], None],
     ) -> None:
         self._host = host
         self._logs = logs
@@ -61,6 +64,7 @@ class Remedies:
         self._environment = environment
         self._why_busy = why_busy
         self._on_remedied = on_remedied
+        self._tell = tell
         self._known: dict[str, _Known] = {}
         self._watches: dict[str, tuple[Cause, FileWatch]] = {}
 
@@ -101,14 +105,21 @@ class Remedies:
         return None
 
     def _recognise(self, supervised: Supervised, code: int | None, signal: str | None) -> Cause | None:
+        """Return the cause that the last lines tell; a mistake made here costs the cause and nothing else.
+
+        What an app prints and has in its folder is anything at all, and its end has to be known all the same.
+        """
         from procman.core.recognition import recognise  # only a failure pays its 20 ms
 
         try:
-            lines = tail(self._logs, supervised.name, supervised.app.generation)
+            match = recognise(code, signal, tail(self._logs, supervised.name, supervised.app.generation))
+            return None if match is None else self._remember(supervised, match)
         except OSError:
             return None
-        match = recognise(code, signal, lines)
-        return None if match is None else self._remember(supervised, match)
+        except Exception as mistake:
+            what = f"procman could not tell why it failed, by a mistake of its own: {mistake!r}"
+            self._tell(Problem(supervised.name, self._host.wall(), what))
+            return None
 
     def _remember(self, supervised: Supervised, match: Match) -> Cause:
         """Return the cause of a failure, with its files as they are at the first time it is seen in a run."""

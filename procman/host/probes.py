@@ -18,6 +18,7 @@ from typing import assert_never
 
 from procman import __version__
 from procman.core.config import Check, CheckKind
+from procman.core.secrets import show_command
 from procman.host.base import Answer, Cancellable, Ended, Health, Order, ProbeOrder, SpawnError, Stage
 
 STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})\b")
@@ -357,11 +358,14 @@ class _ExecProbe:
         words = f"exited with code {end.code}" if end.signal is None else f"was killed by {end.signal}"
         said = f": {self._output.text}" if self._output.text else ""
         health = Health.PASSED if end.code == 0 else Health.FAILED
-        self._finish(health, f"`{self._command.text}` {words}{said}")
+        self._finish(health, f"`{show_command(self._command.words)}` {words}{said}")
 
     def _time_out(self) -> None:
         said = f": {self._output.text}" if self._output is not None and self._output.text else ""
-        self._finish(Health.TIMED_OUT, f"`{self._command.text}` did not end within {self._timeout:g}s{said}")
+        self._finish(
+            Health.TIMED_OUT,
+            f"`{show_command(self._command.words)}` did not end within {self._timeout:g}s{said}",
+        )
 
     def _finish(self, health: Health, detail: str) -> None:
         on_answer = self._on_answer

@@ -522,6 +522,29 @@ def test_what_nobody_can_need_any_more_is_swept_away(found: Found) -> None:
     assert left >= {"worker.json", "worker.1.out", "api.1.err"}
 
 
+def test_a_time_in_a_record_that_is_none_is_of_no_use(found: Found) -> None:
+    village = started(found)
+    village.kill_manager()
+    record = village.home / "run" / "worker.json"
+    document = json.loads(record.read_text())
+    document["app"]["starts_at"] = "tomorrow"
+    record.write_text(json.dumps(document))
+    village.manage()
+    village.until(village.is_up)
+    assert [app["next_start_at"] for app in village.engine.status()["apps"]] == [None] * 3
+
+
+def test_a_manager_that_has_lost_its_apps_to_another_one_ends_none_of_them(found: Found) -> None:
+    village = started(found)
+    village.engine.let_go()
+    village.engine.shutdown(force=True)
+    village.advance(60)
+    assert all(village.pids(app) for app in ("api", "web", "worker"))
+    village.host.die()
+    village.manage()
+    village.until(village.is_up)
+
+
 def test_a_broken_env_file_is_no_word_about_an_app_that_is_checked_by_a_command(
     found: Found, tmp_path: Path
 ) -> None:

@@ -328,3 +328,16 @@ def test_a_log_that_cannot_be_read_tells_no_cause(found: Found, monkeypatch: pyt
     village.up()
     village.until(village.is_up, within=10)
     assert village.engine.apps["web"].restarts == 1
+
+
+def test_a_mistake_of_our_own_costs_the_cause_and_nothing_else(
+    found: Found, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: object) -> None:
+        raise ValueError("of our own")
+
+    monkeypatch.setattr("procman.core.recognition.recognise", mistaken)
+    village = found(fails(NO_SCRIPT), server())
+    village.up()
+    village.until(lambda: village.states()["web"] == "running", within=30)
+    assert village.starts("npm run dve") == 2, "its end was known, and it was restarted by the rule"

@@ -38,6 +38,11 @@ def test_what_would_steer_a_terminal_is_not_printed() -> None:
     assert rendered("a\x1b[2J\u202eb\x00", 1)[0] == "7 | a�[2J�b�"
 
 
+def test_a_line_with_a_secret_is_not_shown_for_a_message_goes_into_logs() -> None:
+    shown, *_ = rendered('env = { API_KEY = "word", PORT = [] }', 33)
+    assert shown == "7 | (not shown: it holds what looks like a secret)"
+
+
 @pytest.mark.parametrize("column", [1, 30, 60, 150, 500, 999, 1000])
 def test_a_long_line_is_cut_around_its_fault(column: int) -> None:
     source = "".join(chr(ord("a") + i % 26) for i in range(1000))

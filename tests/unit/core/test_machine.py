@@ -375,17 +375,21 @@ def test_prepare_runs_before_the_start_and_only_once() -> None:
     assert world.log == ["0 prepare 1", "0 spawn 2", "1 spawn 3"]
 
 
+def test_a_file_brings_no_app_back_that_nobody_wants_any_more() -> None:
+    world = running()
+    world.check = lambda: replace(world.down(), cause=NO_MODULES)
+    world.advance(100)
+    world.send(Unwanted())
+    world.send(Remedied("/web/node_modules"))
+    assert (world.app.state, world.app.wanted) == (State.UNHEALTHY, False)
+
+
 def test_no_state_of_a_prepare_tells_a_secret_of_its_command() -> None:
     world = World(replace(WEB, prepare=Command(("npm", "ci", "--token", "hunter2"))))
-    world.prepare = True
     world.send(Start())
-    told = [world.app.reason]
-    world.send(Exited(1, 1, None, 0.0))
-    told.append(world.app.reason)
-    assert told == [
-        "runs `npm ci --token ***`",
-        "`prepare` failed: `npm ci --token ***` exited with code 1",
-    ]
+    assert world.app.reason == "runs `npm ci --token (hidden)`"
+    world.die(1)
+    assert world.app.reason == "`prepare` failed: `npm ci --token (hidden)` exited with code 1"
 
 
 def test_a_failed_prepare_is_reported_as_such_and_not_as_a_crash() -> None:

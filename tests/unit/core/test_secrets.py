@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from procman.core.secrets import HIDDEN, hide, is_secret, show_command
+from procman.core.secrets import HIDDEN, hide, holds_secret, is_secret, show_command
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,19 @@ def test_a_command_line_is_shown_without_its_secrets(arguments: tuple[str, ...],
 def test_a_long_command_line_is_cut_once_its_secrets_are_hidden(most: int, shown: str) -> None:
     assert show_command(("node", "--token", "word" * 20, "a", "b"), most) == shown
     assert len(show_command(("node", "x" * 1000), most)) == most
+
+
+@pytest.mark.parametrize(
+    ("line", "holds"),
+    [
+        ('env = { API_KEY = "word" }', True),
+        ('API_TOKEN: "word"', True),
+        ('"password" = "word"', True),
+        ('command = "db postgres://me:word@host/db"', True),
+        ('command = "npm run dev"', False),
+        ("port = 99999", False),
+        ("[apps.web", False),
+    ],
+)
+def test_a_line_that_gives_a_secret_its_value_is_known(line: str, holds: bool) -> None:
+    assert holds_secret(line) is holds
