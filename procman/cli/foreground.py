@@ -74,7 +74,7 @@ class Foreground:
     def run(self) -> int:
         """Start the apps and follow them, and return the exit code."""
         follower = Follower(self._project.logs, last=0)
-        with _signals_as_bytes() as interrupts, contextlib.closing(self._follow()) as notices:
+        with signals_as_bytes() as interrupts, contextlib.closing(self._follow()) as notices:
             for frame in call(self._project.home, Request("up", self._patterns, wait=False)):
                 if frame["type"] == "chosen" and self._patterns:
                     self._chosen = frozenset(frame["apps"])
@@ -182,7 +182,7 @@ _DIED = "the manager has ended without a word; `procman up` takes its apps back"
 
 
 @contextlib.contextmanager
-def _signals_as_bytes() -> Iterator[int]:
+def signals_as_bytes() -> Iterator[int]:
     """Give a descriptor that gets a byte for each signal that asks this command to end."""
     read, write = os.pipe()
     os.set_blocking(write, False)

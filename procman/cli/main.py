@@ -31,6 +31,7 @@ COMMANDS = {
     "wait": "wait until apps are healthy, stopped or completed",
     "signal": "send a signal to everything that apps have started",
     "run": "run a command once, in an app's folder and environment",
+    "attach": "show an app's terminal and type into it; Ctrl-] leaves",
     "reload": "apply the file now; each edit is applied by itself too",
     "plan": "show what applying the file would do",
     "check": "validate the file",

@@ -25,6 +25,7 @@ def command(file: str | None, as_json: bool) -> int:
     """Replace the running manager by the installed version; no app notices.
 
     The manager stays the same process, so apps stay its children. A version that can't start changes nothing.
+    Only an app with `tty = true` is restarted, for its terminal ends with the old version.
     """
     project = find_project(file)
     before = _ping(project)

@@ -19,7 +19,7 @@ from procman.core.values import Bad
 _KIND_KEYS = (*CHECK_KINDS, "status", "headers")  # what goes with the kind of a check, and away with it
 # Keys whose parsed value is that of the attribute with their name.
 _PLAIN = ["port", "host", "check_interval", "start_timeout", "restart", "stop_signal", "stop_timeout"]
-_PLAIN += ["inherit_env", "port_policy", "autostart", "enabled", "tags", "instances"]
+_PLAIN += ["inherit_env", "tty", "port_policy", "autostart", "enabled", "tags", "instances"]
 _PLAIN += ["watch", "watch_ignore", "max_memory", "schedule", "user", "group", "umask", "nice", "limits"]
 _ONE_KIND = "keep one of them; a script in `exec` can ask for several things"
 

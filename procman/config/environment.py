@@ -3,7 +3,8 @@
 The last of these that has a variable wins:
 
 1. the environment of the manager, without what npm adds for its own scripts; with `inherit_env = false` only
-   what every program needs (`NEEDED`); of an app with a `user`, `HOME` and its like are that user's;
+   what every program needs (`NEEDED`); of an app with a `user`, `HOME` and its like are that user's; with
+   `tty` a `TERM`, where that has none;
 2. the files of `env_file`, in order;
 3. `PORT`, where the app declares a `port`: checks go there, so an `env_file` that says otherwise would only
    hide the app from them;
@@ -30,8 +31,9 @@ _OPENING = re.compile(r"\$(\$?)\{")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-|\})")
 
 # Sources, beside the lines of env files.
-MANAGER, PORT, INSTANCES, ENV = "the manager's environment", "`port`", "`instances`", "`env`"
-USER = "`user`"
+MANAGER, USER, TTY, PORT = "the manager's environment", "`user`", "`tty`", "`port`"
+INSTANCES, ENV = "`instances`", "`env`"
+TERM = "xterm-256color"  # of an app with `tty`, whose manager may have no terminal
 
 Lookup = Callable[[str], str | None]
 Note = Callable[
@@ -132,6 +134,9 @@ def merge_environment(
     }
     for name in result:
         note(name, MANAGER)
+    if app.tty and "TERM" not in result:
+        result["TERM"] = TERM
+        note("TERM", TTY)
     if port is not None:
         result["PORT"] = str(port)
         note("PORT", PORT)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from procman.core.fields import APP, BACKOFF, CHECK, GIVE_UP, LOGS, NOT_A_DEFAULT, Table
 
-UNSUPPORTED = frozenset({"tty"})
-
 # Other tools' names of what an app has, with ours; a name that several use stands with the best known.
 _NAMES = {
     "supervisord's": {
@@ -102,8 +100,6 @@ def unknown_key(key: str, table: Table, name: str) -> Unknown:
     """
     ours = _normal(key)
     is_app = name in ("app", "defaults")
-    if is_app and ours in UNSUPPORTED:
-        return Unknown(f"`{ours}` is not supported by this version of procman yet")
     if name == "defaults" and ours in NOT_A_DEFAULT:
         return Unknown("it cannot be a default", NOT_A_DEFAULT[ours])
     if is_app and ours == "name":
@@ -140,8 +136,6 @@ def _normal(key: str) -> str:
 
 
 def _other_tool(key: str, tool: str, target: str, name: str) -> str:
-    if target in UNSUPPORTED:
-        return f"`{key}` is {tool} name; `{target}` is not supported by this version of procman yet"
     whose = " of the app" if name == "check" and target not in CHECK else ""
     return f"`{key}` is {tool} name; here it is `{target}`{whose}"
 

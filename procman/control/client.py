@@ -63,6 +63,17 @@ class Conversation:
         self._buffer = bytearray(rest)
         return [decode(bytes(line)) for line in lines]
 
+    def send(self, data: bytes) -> int:
+        """Send the beginning of `data` and return how much of it; all waits while the manager reads nothing.
+
+        Raises:
+            Lost: the manager has ended.
+        """
+        try:
+            return self._connection.send(data)
+        except OSError as error:
+            raise Lost(why(error)) from error
+
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the answer up to the last, of type `done`.
 

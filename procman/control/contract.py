@@ -22,6 +22,27 @@ class Rejection(Protocol):
         ...
 
 
+class Terminal(Protocol):
+    """Somebody's place at the terminal of one run of an app."""
+
+    @property
+    def recent(self) -> bytes:
+        """What the app has printed last."""
+        ...
+
+    def type(self, data: bytes) -> int:
+        """Type, and return how many bytes were taken."""
+        ...
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Say how large the window is."""
+        ...
+
+    def leave(self) -> None:
+        """Hear of nothing any more."""
+        ...
+
+
 class Engine(Protocol):
     """The owner of every app. All of it is called in the event loop's thread, and nothing of it waits."""
 
@@ -92,6 +113,13 @@ class Engine(Protocol):
 
     def signal(self, names: Sequence[str], signal: str) -> dict[str, tuple[str, ...]]:
         """Send a signal to the tree of each app, and return whom it reached."""
+        ...
+
+    def attach(self, name: str, on_output: Callable[[bytes], None], on_end: Callable[[], None]) -> Terminal:
+        """Attach somebody to the terminal of an app's run, until it ends; raises `NoTerminal`.
+
+        They are called in the middle of a round, and may not ask anything of the engine but how it is.
+        """
         ...
 
     def shutdown(self, force: bool = False) -> None:

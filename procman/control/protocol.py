@@ -2,18 +2,22 @@
 
 A request is `{"v": 1, "verb": "up", "apps": ["web"]}`. Its answer is a line per frame, the last one of type
 `done` or `error` with the exit code; `status` alone answers with the bare document that it prints. A client
-keeps its own side open until it has its answer: closing it means that nobody listens any more.
+keeps its own side open until it has its answer: closing it means that nobody listens any more. After `attach`
+it may send lines of its own: what is typed, and the size of the window. Bytes travel as base64.
 """
 
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from enum import IntEnum
 from typing import Any
 
 VERSION = 1
 LONGEST_REQUEST = 64 * 1024  # bytes, its newline included
+LARGEST_SIZE = 10_000  # columns or rows of a window
 LONGEST_WAIT = 1e9  # seconds; NaN and infinity, which JSON as Python reads it may hold, are no waits
 VERBS = (
     "status",
@@ -31,11 +35,23 @@ VERBS = (
     "environment",
     "follow",
     "upgrade",
+    "attach",
 )
 GOALS = ("healthy", "stopped", "completed")
 STOPPING = "stopping"  # the kind of an error that a client may answer by waiting and asking again
 
 Frame = dict[str, Any]
+
+
+class Code(IntEnum):
+    """The exit codes that the manager hands to a command."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    UNKNOWN_APP = 4
+    SURVIVED = 5
+    TIMED_OUT = 124
 
 
 class BadRequest(Exception):
@@ -54,7 +70,50 @@ class Request:
     goal: str = "healthy"
     signal: str = ""
     wide: bool = False  # status: with what the trees use
+    columns: int = 0  # attach: of the client's window; 0: not told
+    rows: int = 0
     file: str | None = None  # plan: the absolute path of a file that is not in place yet
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a client types into a terminal."""
+
+    data: bytes
+
+    def spell(self) -> bytes:
+        """Return the line that says so; with at most 40 KB it is no longer than a request may be."""
+        return encode({"type": "keys", "data": b64encode(self.data).decode()})
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """The size of a client's window."""
+
+    columns: int
+    rows: int
+
+    def spell(self) -> bytes:
+        """Return the line that says so."""
+        return encode({"type": "resize", "columns": self.columns, "rows": self.rows})
+
+
+def parse_input(line: bytes) -> Keys | Resize:
+    """Return what a client of `attach` has sent.
+
+    Raises:
+        BadRequest: it is nothing of the kind.
+    """
+    try:
+        match json.loads(line):
+            case {"type": "keys", "data": str(data)}:
+                return Keys(b64decode(data, validate=True))
+            case {"type": "resize", "columns": columns, "rows": rows}:
+                if _is_size(columns) and _is_size(rows) and columns and rows:
+                    return Resize(columns, rows)
+    except (ValueError, RecursionError):  # of binascii too
+        pass
+    raise BadRequest("neither keys nor the size of a window")
 
 
 def parse(line: bytes) -> Request:
@@ -96,6 +155,10 @@ def _is_seconds(value: object) -> bool:
     return value is None or (0 <= value <= LONGEST_WAIT)
 
 
+def _is_size(value: object) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST_SIZE
+
+
 _OPTIONS: Mapping[str, Callable[[object], bool]] = {
     "apps": lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value),
     "wait": lambda value: isinstance(value, bool),
@@ -104,6 +167,8 @@ _OPTIONS: Mapping[str, Callable[[object], bool]] = {
     "goal": lambda value: value in GOALS,
     "signal": lambda value: isinstance(value, str),
     "wide": lambda value: isinstance(value, bool),
+    "columns": _is_size,
+    "rows": _is_size,
     "file": lambda value: value is None or (isinstance(value, str) and value.startswith("/")),
 }
 

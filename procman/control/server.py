@@ -22,18 +22,24 @@ from procman.control.protocol import (
     LONGEST_REQUEST,
     STOPPING,
     BadRequest,
+    Code,
     Frame,
+    Keys,
     Request,
+    Resize,
     encode,
     error,
     parse,
+    parse_input,
 )
-from procman.control.verbs import Code, answer
+from procman.control.verbs import answer
 from procman.control.watching import Call
 
 Upgrade = Callable[[socket.socket], Awaitable[str]]  # replaces this process, or returns why it can't
+Incoming = asyncio.Queue[Keys | Resize]
 READ_TIMEOUT = 5.0  # seconds for a whole request: a client has it ready when it connects
 BUFFER_LIMIT = 1 << 20  # bytes of frames that wait for a slow client; 5,000 transitions
+MOST_INCOMING = 16  # lines of an attached client that wait to be typed; then it has to
 MOST_CLIENTS = 256  # of the descriptors that a manager needs for its apps
 BETWEEN_LOOKS = 0.2  # seconds: who asks how busy an app is means now, and does not want to wait
 FAREWELL = 2.0  # seconds for the last frames to reach their clients
@@ -57,6 +63,10 @@ class Client:
             _log.warning("a client reads too slowly, its connection ends")
             frame = error(Code.FAILED, "too slow", "this command read too slowly, so the manager dropped it")
         self.send_line(encode(frame))
+
+    def backlog(self) -> int:
+        """Return how many bytes wait to be read by the client, beyond what the kernel keeps for it."""
+        return self._writer.transport.get_write_buffer_size()
 
     def send_line(self, line: bytes) -> None:
         """Put a line into the buffer, if anybody is left to get it."""
@@ -180,9 +190,12 @@ class Server:
             return
         if request is None:
             return
-        answering = asyncio.create_task(self._answer(request, client))
+        incoming: Incoming = asyncio.Queue(MOST_INCOMING)
+        answering = asyncio.create_task(self._answer(request, client, incoming))
         self._answers.add(answering)
-        leaving = asyncio.create_task(_end_of(reader))
+        leaving = asyncio.create_task(
+            _pass_on(reader, client, incoming) if request.verb == "attach" else _end_of(reader)
+        )
         dropping = asyncio.create_task(client.too_slow.wait())
         try:
             await asyncio.wait({answering, leaving, dropping}, return_when=asyncio.FIRST_COMPLETED)
@@ -214,7 +227,7 @@ class Server:
         except TimeoutError:
             raise BadRequest(f"no whole request came within {self._read_timeout:g}s") from None
 
-    async def _answer(self, request: Request, client: Client) -> None:
+    async def _answer(self, request: Request, client: Client, incoming: Incoming) -> None:
         try:
             if request.verb == "status":
                 client.send_line(encode(await self._status(request.wide)))
@@ -222,7 +235,10 @@ class Server:
             if request.verb == "upgrade":
                 client.send(await self._replace())
                 return
-            client.send(await answer(Call(self._engine, request, client.send, self._ended, self._clock)))
+            call = Call(
+                self._engine, request, client.send, self._ended, self._clock, client.backlog, incoming
+            )
+            client.send(await answer(call))
         except Exception:
             _log.exception("could not answer `%s`", request.verb)
             hint = f"`{os.path.join(self._home, endpoint.LOG)}` says more"
@@ -256,3 +272,13 @@ async def _end_of(reader: asyncio.StreamReader) -> None:
     with contextlib.suppress(ConnectionError):
         while await reader.read(4096):
             pass
+
+
+async def _pass_on(reader: asyncio.StreamReader, client: Client, incoming: Incoming) -> None:
+    """Pass on what an attached client sends, until it has closed its side or sends something else."""
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        try:
+            while True:
+                await incoming.put(parse_input(await reader.readuntil(b"\n")))
+        except (BadRequest, asyncio.LimitOverrunError):
+            client.send(error(Code.USAGE, "bad request", "neither keys nor the size of a window"))

@@ -9,27 +9,16 @@ from __future__ import annotations
 import os
 import signal as signals
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from enum import IntEnum
 
 from procman import __version__
+from procman.control.attaching import attach
 from procman.control.contract import Rejection
-from procman.control.protocol import STOPPING, Frame, done, error
+from procman.control.protocol import STOPPING, Code, Frame, done, error
 from procman.control.selection import UnknownApp, explain
 from procman.control.watching import Answers, Call, Watch, frame_of
 from procman.core.goal import Goal
 from procman.core.plan import plan_data
 from procman.engine.events import Reloaded
-
-
-class Code(IntEnum):
-    """The exit codes that the manager hands to a command."""
-
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    UNKNOWN_APP = 4
-    SURVIVED = 5
-    TIMED_OUT = 124
 
 
 async def answer(call: Call) -> Frame:
@@ -192,6 +181,7 @@ _VERBS: Mapping[str, Callable[[Call], Awaitable[Frame]]] = {
     "runs": _runs,
     "environment": _environment,
     "follow": _follow,
+    "attach": attach,
 }
 _IN_FORCE = "the last good file stays in force"
-_REFUSED_WHILE_STOPPING = frozenset({"up", "start", "stop", "restart", "reload"})
+_REFUSED_WHILE_STOPPING = frozenset({"up", "start", "stop", "restart", "reload", "attach"})

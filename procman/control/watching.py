@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import assert_never
 
 from procman.control.contract import Engine
-from procman.control.protocol import Frame, Request
+from procman.control.protocol import Frame, Keys, Request, Resize
 from procman.core.goal import Goal, progress
 from procman.engine.events import Notice, Problem, Receipt, Reloaded, Transition
 
@@ -26,6 +26,10 @@ class Call:
     send: Callable[[Frame], None]  # puts a frame into the client's buffer; never blocks
     ended: asyncio.Future[None]  # done once every app is stopped and the manager is about to end
     clock: Callable[[], float]  # monotonic seconds
+    backlog: Callable[[], int] = lambda: 0  # bytes of frames that the client has not read yet
+    incoming: asyncio.Queue[Keys | Resize] = field(
+        default_factory=asyncio.Queue
+    )  # what an attached one sends
 
     async def until_ended(self) -> None:
         """Wait for the end of every app; a client that leaves meanwhile takes its own wait along."""

@@ -143,6 +143,7 @@ class AppConfig:
     env: tuple[tuple[str, str], ...] = ()  # `${VAR}` not yet expanded: that happens at every start
     env_file: tuple[str, ...] = ()  # absolute; read at every start
     inherit_env: bool = True
+    tty: bool = False
     prepare: Command | None = None
     port_policy: PortPolicy = PortPolicy.STRICT
     prepare_inputs: tuple[str, ...] = ()  # absolute; empty: the lockfile in `cwd`, else the manifest

@@ -19,6 +19,7 @@ from procman.core.order import with_dependencies
 from procman.core.plan import AppChange, Plan, Verb, make_plan, summarise
 from procman.core.selection import select
 from procman.core.view import spell_time, view
+from procman.engine.attaching import attach
 from procman.engine.circle import Circle
 from procman.engine.context import Context
 from procman.engine.events import (
@@ -38,6 +39,7 @@ from procman.engine.stale import Staleness
 from procman.engine.succession import Succession
 from procman.engine.usage import Look, look, shown
 from procman.host.base import ANY_PORT, Host
+from procman.logs.terminal import Attachment
 
 
 class Engine:
@@ -260,6 +262,10 @@ class Engine:
                 number = self._circle.supervised[name].app.generation
                 self._tell(Signalled(name, self._host.wall(), number, signal, reached[name]))
         return reached
+
+    def attach(self, name: str, on_output: Callable[[bytes], None], on_end: Callable[[], None]) -> Attachment:
+        """Attach somebody to the terminal of an app's run; raises `NoTerminal`."""
+        return attach(self._circle.supervised[name], on_output, on_end)
 
     def shutdown(self, force: bool = False) -> None:
         """Stop every app, dependents first, and call `on_empty` when all are gone; none that is another's."""

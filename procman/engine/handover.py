@@ -31,7 +31,7 @@ ENUMS: dict[str, type[Enum]] = {
     "last_outcome": Outcome,
 }
 # Not set, they are as if the manager did not know of them: an upgrade restarts nothing.
-KEYS_SINCE_0_2 = frozenset({"user", "group", "umask", "nice", "limits"})
+KEYS_SINCE_0_2 = frozenset({"user", "group", "umask", "nice", "limits", "tty"})
 SINCE_0_2 = frozenset({"last_outcome", "held", "diagnosis", "starts_at"})  # fields of App
 
 

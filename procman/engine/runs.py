@@ -82,11 +82,12 @@ class Runs:
         try:
             env_files = digests_of(config)
             environment = {**self.environment(config), MARKER: marker}
-            streams = supervised.capture.begin(generation)
+            streams = supervised.capture.begin(generation, tty=config.tty)
         except InvalidConfig as error:
             return SpawnFailed(generation, error.render(), permanent=True)
         except OSError as error:
-            return SpawnFailed(generation, f"could not make its pipes: {error}", error.errno not in PASSING)
+            what = "terminal" if config.tty else "pipes"
+            return SpawnFailed(generation, f"could not make its {what}: {error}", error.errno not in PASSING)
         order = Order(
             arguments=command.words,
             shell=command.shell,
@@ -96,6 +97,7 @@ class Runs:
             stdout=streams.stdout,
             stderr=streams.stderr,
             rights=rights_of(config),
+            terminal=config.tty,
         )
         try:
             leader = self._host.spawn(order, on_exit)

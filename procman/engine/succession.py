@@ -77,7 +77,11 @@ class Succession:
         try:
             supervised.capture.adopt(found.generation)
         except OSError as error:
-            if found.members:
+            if config.tty:  # most of it has ended by SIGHUP already; that is no exit to judge
+                text = "its terminal ended with the former manager, so it is restarted"
+                told.append(Problem(name, self._host.wall(), text))
+                circle.put(name, machine.Restarted("its terminal ended with the former manager"))
+            elif found.members:
                 text = f"its output can't be read any more, so it is restarted: {error}"
                 told.append(Problem(name, self._host.wall(), text))
                 circle.put(name, machine.Restarted("its pipes were lost with the former manager"))

@@ -37,6 +37,7 @@ class Stage(Enum):
     FORK = "make a process"
     PIPES = "make its pipes"
     RIGHTS = "give it its user, priority or limits"
+    TERMINAL = "give it its terminal"
 
 
 class SpawnError(Exception):
@@ -72,6 +73,7 @@ class Order:
     stdout: int
     stderr: int
     rights: Rights = Rights()
+    terminal: bool = False  # its stdin is a terminal, which is to be that of its session
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,15 +71,15 @@ class _Reading:
 def start(order: Order) -> int:
     """Start a process, the leader of a session of its own, and return its pid; to reap it is the caller's.
 
-    `subprocess` and not `posix_spawn`, which can't change the folder; without `preexec_fn` it uses vfork, so
-    the manager's size costs nothing. The command is looked for on the PATH of the child's environment, and
-    relative to its folder.
+    `subprocess` and not `posix_spawn`, which can't change the folder; without `preexec_fn`, which limits, a
+    priority and a terminal need, it uses vfork, so the manager's size costs nothing. The command is looked
+    for on the PATH of the child's environment, and relative to its folder.
 
     Raises:
         SpawnError: nothing was started.
     """
     arguments = ("/bin/sh", "-c", *order.arguments) if order.shell else order.arguments
-    preparation = rights.Preparation(order.rights)
+    preparation = rights.Preparation(order.rights, terminal=order.terminal)
     rights.hand_over(preparation.account, (order.stdin, order.stdout, order.stderr))
     try:
         process = subprocess.Popen(

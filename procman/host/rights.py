@@ -1,9 +1,10 @@
 """As whom a process runs and what it may use: names to numbers, and what is to be done before it is executed.
 
-A user and a group alone are left to `subprocess`. Limits and a priority need code between fork and exec
-(`preexec_fn`): set from outside, they would come too late for what reads its limit of files first, as node
-and Java do. That code makes system calls and nothing else, so no lock that another thread held at the fork
-is taken; and only an app that asks for it pays for fork in the place of vfork.
+A user and a group alone are left to `subprocess`. Limits, a priority and a terminal need code between fork
+and exec (`preexec_fn`): set from outside, limits would come too late for what reads its limit of files first,
+as node and Java do, and only the leader of a session can take its terminal. That code makes system calls and
+nothing else, so no lock that another thread held at the fork is taken; and only an app that asks for it pays
+for fork in the place of vfork.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypedDict
 
+from procman.host import pty
 from procman.host.base import Rights, SpawnError, Stage
 
 assert sys.platform != "win32"
+
+_TERMINAL = "its terminal"  # what has failed, in a report
 
 
 class Arguments(TypedDict, total=False):
@@ -51,16 +55,16 @@ class Preparation:
         SpawnError: there is no such user or group, or only root may do that.
     """
 
-    def __init__(self, rights: Rights) -> None:
+    def __init__(self, rights: Rights, *, terminal: bool = False) -> None:
         self.account = resolve(rights)
         self.arguments: Arguments = {}
         self._report: tuple[int, int] | None = None
         account = self.account
         if rights.umask is not None:
             self.arguments["umask"] = rights.umask
-        if rights.nice is not None or rights.limits:
+        if rights.nice is not None or rights.limits or terminal:
             self._report = os.pipe()
-            self.arguments["preexec_fn"] = self._before_exec(rights)
+            self.arguments["preexec_fn"] = self._before_exec(rights, terminal)
             return
         if account.uid is not None:
             self.arguments["user"] = account.uid
@@ -85,9 +89,10 @@ class Preparation:
             said = os.read(self._report[0], 200).decode()
         what, _, number = said.partition("=")
         code = int(number) if number.isdecimal() else errno.EPERM
-        return SpawnError(Stage.RIGHTS, OSError(code, os.strerror(code)), what or "its rights")
+        stage = Stage.TERMINAL if what == _TERMINAL else Stage.RIGHTS
+        return SpawnError(stage, OSError(code, os.strerror(code)), what or "its rights")
 
-    def _before_exec(self, rights: Rights) -> Callable[[], None]:
+    def _before_exec(self, rights: Rights, terminal: bool) -> Callable[[], None]:
         """Return what the child does while it is still whom the manager is: limits may go up as root."""
         assert self._report is not None, "it is opened first"
         report, account = self._report[1], self.account
@@ -99,8 +104,11 @@ class Preparation:
         infinite, setrlimit = resource.RLIM_INFINITY, resource.setrlimit
 
         def before_exec() -> None:
-            what = "nice"
+            what = _TERMINAL
             try:
+                if terminal:
+                    pty.take_control()
+                what = "nice"
                 if rights.nice is not None:
                     os.setpriority(os.PRIO_PROCESS, 0, rights.nice)
                 for what, kind, most in limits:  # noqa: B007 - it tells where it failed
@@ -121,11 +129,11 @@ class Preparation:
 
 
 def hand_over(account: Account, descriptors: Sequence[int]) -> None:
-    """Give another user's process the pipes that it gets: `/dev/stdout` opens them anew, by their owner."""
+    """Give another user's process its pipes or terminal: `/dev/stdout` opens them anew, by their owner."""
     if account.uid is None and account.gid is None:
         return
     for descriptor in descriptors:
-        if descriptor >= 0 and stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        if descriptor >= 0 and (stat.S_ISFIFO(os.fstat(descriptor).st_mode) or os.isatty(descriptor)):
             with suppress(OSError):
                 os.fchown(
                     descriptor,

@@ -1,5 +1,7 @@
 """Captures what one app prints: from the pipes of its present run into its log, whatever happens to either.
 
+A run in a terminal has that in the place of its pipes: there is one stream, and no later manager can read it.
+
 The app comes first: its pipes are emptied also while the log can't be written. What is lost then is counted,
 `problem` says so at once, and a line in the log says so later.
 """
@@ -15,14 +17,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from procman.core.config import LogBudget
-from procman.host import fifo
+from procman.host import fifo, pty
 from procman.logs.read import last_lines
 from procman.logs.segments import Stream
 from procman.logs.store import NotWritten, Store
+from procman.logs.terminal import Terminal
 from procman.logs.watch import LineWatch
 
 MOST_AT_A_TIME = 1 << 20  # bytes moved per call, so that one chatty app can't keep the others waiting
-MOST_WATCHED = 1 << 16  # the same while lines are looked at, which takes longer
+MOST_WATCHED = 1 << 16  # the same from a terminal, or while lines are looked at, which takes longer
 SMALLEST_PIPE = 1 << 16  # bytes; where a system does not tell how many a pipe holds
 LOOK_BACK = 1000  # lines that a watch looks at of what was there before it
 READ_AT_A_TIME = 1 << 16
@@ -97,6 +100,7 @@ class Capture:
         self._fifos: fifo.RunFifos | None = None
         self._child: ChildStreams | None = None
         self._pipes: dict[int, _Pipe] = {}
+        self.terminal: Terminal | None = None  # of the run, if it has one
         self._watch: LineWatch | None = None
         self._on_match: Callable[[str], None] = lambda line: None
         # Called when `problem` appears, and when it is over; from inside of any call here.
@@ -104,16 +108,19 @@ class Capture:
 
     # a run
 
-    def begin(self, generation: int) -> ChildStreams:
+    def begin(self, generation: int, *, tty: bool = False) -> ChildStreams:
         """Make the pipes of a new run and return the child's ends, to be given back with `release`.
 
         Args:
             generation: of the run; greater than that of any run in the log (`segments.last_run`), or readers
                 can't tell the runs apart.
+            tty: whether it gets a terminal in their place.
 
         Raises:
             OSError: a pipe could not be made; nothing is left of the others.
         """
+        if tty:
+            return self._begin_in_terminal(generation)
         fifos = fifo.RunFifos.of(self._folder_run, self._app, generation)
         fifos.create()
         opened: list[int] = []
@@ -130,6 +137,13 @@ class Capture:
         self._start(generation)
         return self._child
 
+    def _begin_in_terminal(self, generation: int) -> ChildStreams:
+        self._close_pipes()
+        self.terminal = Terminal()
+        self._pipes[self.terminal.master] = _Pipe(Stream.OUT, pty.CAPACITY)
+        self._start(generation)
+        return ChildStreams(*[self.terminal.slave] * 3)
+
     def release(self) -> None:
         """Close the child's ends in this process: after the spawn, whether it succeeded or not."""
         if self._child is not None:
@@ -141,7 +155,8 @@ class Capture:
         """Go on with a run whose former manager is gone, from the first byte which that has not stored.
 
         Raises:
-            OSError: the pipes have lost their names. The run's output can't be read: end the run.
+            OSError: the pipes have lost their names, or the run had a terminal, which is gone. Its output
+                can't be read: end the run.
         """
         self._open_pipes(fifo.RunFifos.of(self._folder_run, self._app, generation))
         self._start(generation)
@@ -177,15 +192,18 @@ class Capture:
         if pipe is None:
             return Moved(0, ended=True)
         self.mend()
-        most = MOST_AT_A_TIME if self._watch is None else MOST_WATCHED
-        move = self._discard if self._store is None else self._keep
-        count, ended = move(descriptor, pipe.stream, most)
+        most = MOST_AT_A_TIME if self._watch is None and self.terminal is None else MOST_WATCHED
+        if self.terminal is not None:
+            count, ended = self._show(self.terminal, most)
+        else:
+            move = self._discard if self._store is None else self._keep
+            count, ended = move(descriptor, pipe.stream, most)
         return Moved(count, ended, crowded=count >= min(most, pipe.capacity // 2))
 
     def drain(self) -> None:
         """Store all that is in the pipes now; to be done before the exit of the run's leader is reported."""
         for descriptor in self.readable_descriptors():
-            left = fifo.waiting(descriptor)
+            left = fifo.waiting(descriptor) if self.terminal is None else MOST_WATCHED
             while left > 0 and (count := self.on_readable(descriptor).count):
                 left -= count
 
@@ -327,6 +345,27 @@ class Capture:
                 self._report(self._watch.feed(stream, data))
         return count, False
 
+    def _show(self, terminal: Terminal, most: int) -> tuple[int, bool]:
+        """Store what was printed into a terminal, and show it; return as `_keep` does."""
+        moved = 0
+        while moved < most:
+            data = pty.read(terminal.master, most - moved)
+            if not data:
+                return moved, data is not None
+            moved += len(data)
+            try:
+                if self._store is None:
+                    self._lost[Stream.OUT] += len(data)
+                else:
+                    self._store.append(data, Stream.OUT)
+            except NotWritten as error:
+                self._lost[Stream.OUT] += error.lost
+                self._fail(error)
+            if self._watch is not None:
+                self._report(self._watch.feed(Stream.OUT, data))
+            terminal.show(data)
+        return moved, False
+
     def _report(self, line: str | None) -> None:
         """End the watch if this is the line that it was for, and say so."""
         if line is not None:
@@ -349,8 +388,12 @@ class Capture:
 
     def _close_pipes(self) -> None:
         self.release()
-        for descriptor in self._pipes:
-            os.close(descriptor)
+        if self.terminal is not None:
+            terminal, self.terminal = self.terminal, None
+            terminal.close()
+        else:
+            for descriptor in self._pipes:
+                os.close(descriptor)
         self._pipes = {}
         self._fifos = None
         self._watch = None

@@ -141,6 +141,26 @@ class Store:
             self._sweep.go_on(2 * moved)
         return moved
 
+    def append(self, data: bytes, stream: Stream) -> None:
+        """Write output that was read already.
+
+        Raises:
+            NotWritten: some of it is lost.
+        """
+        while data:
+            try:
+                self._make_room()
+                part = data[: self._room()]
+                self._mark(stream)
+                _write(self._log, part, self._size)
+            except OSError as error:
+                arrived = max(0, os.fstat(self._log).st_size - self._size)
+                raise NotWritten(error, len(data) - arrived) from error
+            self._size += len(part)
+            self._ends[stream] = self._size
+            self._sweep.go_on(2 * len(part))
+            data = data[len(part) :]
+
     def is_full(self) -> bool:
         """Return whether the next bytes go to another segment."""
         return self._room() <= 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from procman.core.config import AppConfig, Check, CheckKind, Command, Condition, Config, ManagerConfig
@@ -19,6 +19,7 @@ from procman.core.receipt import Ended, Receipt
 from procman.core.selection import select
 from procman.core.verdict import Verdict
 from procman.core.view import view
+from procman.engine.attaching import NoTerminal
 from procman.engine.events import Notice, Reloaded, Transition
 from procman.engine.ports import Current
 from procman.engine.usage import Look
@@ -49,6 +50,36 @@ def example() -> tuple[AppConfig, ...]:
         app_config("web", port=5173, depends_on=(("api", Condition.HEALTHY),)),
         app_config("worker", tags=("back",)),
     )
+
+
+@dataclass(slots=True)
+class FakeTerminal:
+    """Somebody's place at a terminal that shows what a test calls `on_output` with.
+
+    Attributes:
+        takes: how many bytes it takes at a time; 0 as an app does that reads nothing.
+    """
+
+    on_output: Callable[[bytes], None]
+    on_end: Callable[[], None]
+    recent: bytes = b"before"
+    takes: int = 1 << 16
+    typed: bytes = b""
+    size: tuple[int, int] | None = None
+    has_left: bool = False
+
+    def type(self, data: bytes) -> int:
+        """Take what it takes."""
+        self.typed += data[: self.takes]
+        return min(self.takes, len(data))
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Take a size."""
+        self.size = columns, rows
+
+    def leave(self) -> None:
+        """Say that nobody is attached any more."""
+        self.has_left = True
 
 
 class FakeEngine:
@@ -83,6 +114,7 @@ class FakeEngine:
         self.on_empty: Callable[[], None] = lambda: None
         self.now = 100.0
         self.listeners: list[Callable[[Notice], None]] = []
+        self.terminals: list[FakeTerminal] = []
 
     def move(self, name: str, state: State, reason: str, **changes: Any) -> None:
         """Put an app into a state, and tell everybody."""
@@ -205,6 +237,16 @@ class FakeEngine:
         self.calls.append(f"signal {signal} {' '.join(names)}")
         alive = {name: self.apps[name].state in ALIVE for name in names}
         return {name: (f"node {self._pid(name) + 1}",) if alive[name] else () for name in names}
+
+    def attach(
+        self, name: str, on_output: Callable[[bytes], None], on_end: Callable[[], None]
+    ) -> FakeTerminal:
+        """Attach somebody to the terminal of an app that is alive."""
+        if self.apps[name].state not in ALIVE:
+            raise NoTerminal(f"`{name}` has no terminal", "`tty = true` gives it one")
+        terminal = FakeTerminal(on_output, on_end)
+        self.terminals.append(terminal)
+        return terminal
 
     def shutdown(self, force: bool = False) -> None:
         """Stop every app, and then say that nothing is left."""

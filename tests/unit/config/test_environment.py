@@ -10,7 +10,13 @@ import pytest
 
 from procman.config.diagnostics import InvalidConfig
 from procman.config.env_file import parse_env_file
-from procman.config.environment import build_environment, expand, merge_environment, without_npm
+from procman.config.environment import (
+    build_environment,
+    expand,
+    merge_environment,
+    trace_environment,
+    without_npm,
+)
 from procman.core.config import AppConfig, Command
 
 APP = AppConfig("web", Command(("x",)))
@@ -179,3 +185,12 @@ def test_every_error_of_every_env_file_is_told(tmp_path: Path, monkeypatch: pyte
         "b: expected a file, got a directory",
         "c: no such file, though `env_file` of `web` names it",
     ]
+
+
+def test_an_app_with_a_terminal_has_a_term_where_nobody_else_says_one() -> None:
+    app = AppConfig("web", Command(("x",)), tty=True)
+    assert build_environment(app, {})["TERM"] == "xterm-256color"
+    assert build_environment(app, {"TERM": "dumb"})["TERM"] == "dumb"
+    assert build_environment(replace(app, env=(("TERM", "vt100"),)), {})["TERM"] == "vt100"
+    assert "TERM" not in build_environment(replace(app, tty=False), {})
+    assert [(each.name, each.source) for each in trace_environment(app, {})] == [("TERM", "`tty`")]
