@@ -107,7 +107,9 @@ def _row(app: App) -> tuple[str, ...]:
 def _above(target: str) -> str | None:
     """Return the file of the project that the folder of `target` lies in."""
     found = search(os.path.dirname(os.path.dirname(target)))
-    return found if found and os.path.basename(found) == CONFIG_NAME else None
+    if found is None or found == target:  # above `/` is `/` itself
+        return None
+    return found if os.path.basename(found) == CONFIG_NAME else None
 
 
 def _document(discovery: Discovery, target: str, text: str, *, written: bool) -> dict[str, Any]:

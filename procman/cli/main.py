@@ -135,6 +135,8 @@ def run(words: Sequence[str]) -> int:
     except click.NoSuchOption as error:
         near = difflib.get_close_matches(error.option_name, error.possibilities or (), 1)
         hint = f"did you mean `{near[0]}`?" if near else _usage(error)
+        if error.option_name == "--version":
+            hint = "did you mean `procman version`?"
         talk.fail(f"there is no option `{error.option_name}`", hint)
         return exits.USAGE
     except click.UsageError as error:

@@ -113,7 +113,8 @@ def _tell_failed(project: Project, outcome: Outcome) -> None:
         frame = outcome.progress.get(name)
         state, reason = (frame["state"], frame["reason"]) if frame else ("gone", "it has left the file")
         text = [f"`{name}` is `{state}`: {render.printable(reason)}"]
-        for line in last_lines(project.logs, name, LAST_LINES):
+        # One that waits has no run: its last lines are of an older one, and tell nothing of this.
+        for line in last_lines(project.logs, name, LAST_LINES) if state != "waiting" else ():
             text.append(f"  │ {plain(line.text.decode(errors='replace'))}")
         hint = f"`procman why {failed[0]}` tells how it came to that, `procman logs {failed[0]}` shows more"
         talk.fail("\n".join(text), hint if name == failed[-1] else None)
