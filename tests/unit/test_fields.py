@@ -65,8 +65,8 @@ def test_every_sentence_of_documentation_is_one() -> None:
 
 def test_what_the_process_was_started_with_needs_a_restart_and_nothing_else() -> None:
     assert {key for key, field in APP.items() if field.change is Change.RESTART} == {
-        "command", "shell", "cwd", "port", "env", "env_file", "inherit_env", "tty", "user", "group", "umask", "nice",
-        "limits",
+        "command", "shell", "cwd", "port", "env", "env_file", "inherit_env", "tty", "user", "group", "umask",
+        "nice", "limits",
     }  # fmt: skip
     assert {key for key, field in APP.items() if field.change is Change.NEXT_START} == {
         "prepare",
