@@ -7,7 +7,6 @@ those that differ, and fails once so that the difference is looked at.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from procman.control.protocol import Request
 from procman.logs.segments import Stream
 from tests.fakes.engine import WALL
 from tests.fakes.folder import EXAMPLE, FAKE_MANAGER, REPOSITORY, write_log
+from tests.fakes.snapshots import compare
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 BROKEN = """\
@@ -196,7 +196,7 @@ def test_a_command_prints_and_exits_as_it_did(
         managers.append(ensure_manager(str(folder / "portwatch.toml"), str(home), command=FAKE_MANAGER))
     code = main(case.words.split())
     out, err = capsys.readouterr()
-    compare(case, snapshot(case, code, out, err, folder))
+    compare(SNAPSHOTS / f"{case.name}.txt", snapshot(case, code, out, err, folder))
 
 
 def snapshot(case: Case, code: int, out: str, err: str, folder: Path) -> str:
@@ -210,17 +210,6 @@ def snapshot(case: Case, code: int, out: str, err: str, folder: Path) -> str:
     ):
         text = text.replace(machine, name)
     return text
-
-
-def compare(case: Case, found: str) -> None:
-    """Fail if a snapshot is not what it was; with `UPDATE_GOLDEN` it is what was found from now on."""
-    path = SNAPSHOTS / f"{case.name}.txt"
-    expected = path.read_text(encoding="utf-8") if path.exists() else None
-    if found != expected and os.environ.get("UPDATE_GOLDEN"):
-        SNAPSHOTS.mkdir(exist_ok=True)
-        path.write_text(found, encoding="utf-8")
-        pytest.fail(f"{path.name} is written anew: look at the difference")
-    assert found == expected
 
 
 def test_every_snapshot_belongs_to_a_case() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from procman.cli import editing
 from procman.cli.entry import main
 from procman.config.write import ChangedMeanwhile
+from tests.fakes.snapshots import compare
 
 SNAPSHOTS = Path(__file__).parent / "edit"
 FILE = """\
@@ -123,18 +123,7 @@ def test_an_edit_prints_exits_and_writes_as_it_did(
     after = path.read_text()
     written = "--- the file is as it was\n" if after == case.file else f"--- {case.path}\n{after}"
     text = f"$ procman {case.words}\nexit {code}\n--- stdout\n{out}--- stderr\n{err}{written}"
-    compare(case, text.replace(str(folder), "[FOLDER]"))
-
-
-def compare(case: Case, found: str) -> None:
-    """Fail if a snapshot is not what it was; with `UPDATE_GOLDEN` it is what was found from now on."""
-    path = SNAPSHOTS / f"{case.name}.txt"
-    expected = path.read_text(encoding="utf-8") if path.exists() else None
-    if found != expected and os.environ.get("UPDATE_GOLDEN"):
-        SNAPSHOTS.mkdir(exist_ok=True)
-        path.write_text(found, encoding="utf-8")
-        pytest.fail(f"{path.name} is written anew: look at the difference")
-    assert found == expected
+    compare(SNAPSHOTS / f"{case.name}.txt", text.replace(str(folder), "[FOLDER]"))
 
 
 def test_every_snapshot_belongs_to_a_case() -> None:

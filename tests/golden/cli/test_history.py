@@ -5,7 +5,6 @@ It is kept by the real machine (see `tests.fakes.chronicle`), and read an hour a
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from procman.history.store import History
 from procman.logs.segments import Stream
 from tests.fakes.chronicle import START, Chronicle
 from tests.fakes.folder import write_log
+from tests.fakes.snapshots import compare
 
 SNAPSHOTS = Path(__file__).parent / "history"
 FILE = """\
@@ -205,18 +205,10 @@ def test_a_command_prints_and_exits_as_it_did(
         keep(folder / ".procman", lives())
     code = main(case.words.split())
     out, err = capsys.readouterr()
-    compare(case.name, f"$ procman {case.words}\nexit {code}\n--- stdout\n{out}--- stderr\n{err}")
-
-
-def compare(name: str, found: str) -> None:
-    """Fail if a snapshot is not what it was; with `UPDATE_GOLDEN` it is what was found from now on."""
-    path = SNAPSHOTS / f"{name}.txt"
-    expected = path.read_text(encoding="utf-8") if path.exists() else None
-    if found != expected and os.environ.get("UPDATE_GOLDEN"):
-        SNAPSHOTS.mkdir(exist_ok=True)
-        path.write_text(found, encoding="utf-8")
-        pytest.fail(f"{path.name} is written anew: look at the difference")
-    assert found == expected
+    compare(
+        SNAPSHOTS / f"{case.name}.txt",
+        f"$ procman {case.words}\nexit {code}\n--- stdout\n{out}--- stderr\n{err}",
+    )
 
 
 def test_every_snapshot_belongs_to_a_case() -> None:

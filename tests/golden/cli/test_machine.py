@@ -19,6 +19,7 @@ from procman.engine.freeing import Freeing, targets
 from procman.engine.ports import tell_apart
 from tests.fakes.folder import EXAMPLE
 from tests.fakes.neighbours import THEIRS, Neighbours, listening
+from tests.fakes.snapshots import compare
 
 SNAPSHOTS = Path(__file__).parent / "machine"
 FINDINGS = [
@@ -135,13 +136,7 @@ def test_a_command_prints_and_exits_as_it_did(
     code = main(case.words.split())
     out, err = capsys.readouterr()
     found = f"$ procman {case.words}\nexit {code}\n--- stdout\n{out}--- stderr\n{err}"
-    path = SNAPSHOTS / f"{case.name}.txt"
-    expected = path.read_text(encoding="utf-8") if path.exists() else None
-    if found != expected and os.environ.get("UPDATE_GOLDEN"):
-        SNAPSHOTS.mkdir(exist_ok=True)
-        path.write_text(found, encoding="utf-8")
-        pytest.fail(f"{path.name} is written anew: look at the difference")
-    assert found == expected
+    compare(SNAPSHOTS / f"{case.name}.txt", found)
 
 
 def test_every_snapshot_belongs_to_a_case() -> None:

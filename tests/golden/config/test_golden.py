@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from procman.config.read import InvalidConfig, read_config
+from tests.fakes.snapshots import compare
 
 HERE = Path(__file__).parent
 INPUTS = sorted([*HERE.glob("*.toml"), *HERE.glob("*Procfile")])
@@ -28,12 +28,7 @@ def test_a_wrong_file_is_told_what_is_wrong_with_it(path: Path, tmp_path: Path) 
 
     rendered = caught.value.render() + "\n"
     expected = path.with_suffix(".expected" if not is_procfile else ".Procfile.expected")
-    if os.environ.get("UPDATE_GOLDEN"):
-        expected.write_text(rendered, encoding="utf-8")
-        pytest.fail(
-            f"{expected.name} is written anew: read what changed, and run again without UPDATE_GOLDEN"
-        )
-    assert rendered == expected.read_text(encoding="utf-8")
+    compare(expected, rendered)
 
 
 def test_no_expected_text_is_left_over() -> None:

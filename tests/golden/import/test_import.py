@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from procman.cli.entry import main
 from procman.config.read import read_config
+from tests.fakes.snapshots import compare
 
 HERE = Path(__file__).parent
 CASES = sorted(path for path in HERE.iterdir() if path.is_dir() and path.name != "__pycache__")
@@ -44,11 +44,7 @@ def test_a_file_is_imported_or_refused_with_a_reason_and_a_place(
     told = f"$ procman {' '.join(words)}\nexit {code}\n{printed.out}{''.join(err[:2])}".replace(
         str(tmp_path), "/tmp"
     )
-    expected = HERE / f"{case.name}.expected"
-    if os.environ.get("UPDATE_GOLDEN"):
-        expected.write_text(told, encoding="utf-8")
-        pytest.fail(f"{expected.name} is written anew: read it, and run again without UPDATE_GOLDEN")
-    assert told == expected.read_text(encoding="utf-8")
+    compare(HERE / f"{case.name}.expected", told)
     if code == 0:
         (tmp_path / "portwatch.toml").write_text(printed.out, encoding="utf-8")
         assert read_config(str(tmp_path / "portwatch.toml")).apps

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from procman.cli.entry import main
 from tests.fakes.files import Files, lay, package
+from tests.fakes.snapshots import compare
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -127,18 +127,7 @@ def test_init_prints_exits_and_writes_as_it_did(
             text += f"--- {name}\n{path.read_text()}"
     for name, content in case.files.items():
         assert not isinstance(content, str) or (folder / name).read_text() == content
-    compare(case, text.replace(str(folder), "[FOLDER]"))
-
-
-def compare(case: Case, found: str) -> None:
-    """Fail if a snapshot is not what it was; with `UPDATE_GOLDEN` it is what was found from now on."""
-    path = SNAPSHOTS / f"{case.name}.txt"
-    expected = path.read_text(encoding="utf-8") if path.exists() else None
-    if found != expected and os.environ.get("UPDATE_GOLDEN"):
-        SNAPSHOTS.mkdir(exist_ok=True)
-        path.write_text(found, encoding="utf-8")
-        pytest.fail(f"{path.name} is written anew: look at the difference")
-    assert found == expected
+    compare(SNAPSHOTS / f"{case.name}.txt", text.replace(str(folder), "[FOLDER]"))
 
 
 def test_every_snapshot_belongs_to_a_case() -> None:
