@@ -12,7 +12,7 @@ from base64 import b64encode
 from procman.control.contract import Terminal
 from procman.control.protocol import Code, Frame, Keys, Resize, done, error
 from procman.control.watching import Call
-from procman.core.machine import Ending
+from procman.core.app import Ending
 from procman.engine.attaching import NoTerminal
 
 BACKLOG = 1 << 18  # bytes of frames that wait for a client; beyond that, output is only counted

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from procman.core.app import App
 from procman.core.config import AppConfig, Config
-from procman.core.machine import App
 from procman.core.plan import Plan
 from procman.engine.events import Notice, Reloaded
 from procman.engine.ports import Current

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
+from procman.core.app import App, State
 from procman.core.config import AppConfig, Condition
-from procman.core.machine import App, State
 
 STARTED = frozenset({State.STARTING, State.RUNNING, State.UNHEALTHY, State.COMPLETED})
 

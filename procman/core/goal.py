@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import assert_never
 
+from procman.core.app import App, State
 from procman.core.config import AppConfig, Restart
 from procman.core.gate import meets
-from procman.core.machine import App, State
 from procman.core.order import start_order
 
 HOPELESS_WAIT = 5.0  # seconds to the next start that nobody should have to sit through

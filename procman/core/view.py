@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from procman.core.app import ALIVE, App, State
 from procman.core.causes import Cause
 from procman.core.config import AppConfig
-from procman.core.machine import ALIVE, App, State
 from procman.core.verdict import Verdict
 
 UNREMARKABLE = frozenset({Verdict.OWN, Verdict.UNKNOWN, None})

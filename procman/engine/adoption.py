@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from procman.core.app import ALIVE, App, State
 from procman.core.identity import Identity, Member
-from procman.core.machine import ALIVE, App, State
 from procman.engine.handover import Record
 from procman.host.base import Run
 

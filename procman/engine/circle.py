@@ -16,10 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-from procman.core import machine
+from procman.core import actions, events
+from procman.core.app import ALIVE, App, State
 from procman.core.config import AppConfig, Command, PortPolicy
+from procman.core.events import Event, Moment
 from procman.core.gate import blocker
-from procman.core.machine import ALIVE, App, Event, Moment, State, step
+from procman.core.machine import step
 from procman.core.verdict import Listener, Verdict, in_the_way
 from procman.engine import evidence, line_check, output
 from procman.engine.context import Context
@@ -116,7 +118,7 @@ class Circle:
         try:
             go_on(supervised)
         except OSError:
-            self.put(new, machine.Restarted("its output could not be read any more"))
+            self.put(new, events.Restarted("its output could not be read any more"))
         self.attach(supervised)
         self._moved.add(new)
         self._changed |= {old, new}
@@ -143,10 +145,10 @@ class Circle:
         """Put an event into the inbox, to be handled in the next round."""
         self._inbox.append((name, event))
 
-    def stop(self, names: Iterable[str], stop: machine.Stop) -> None:
+    def stop(self, names: Iterable[str], stop: events.Stop) -> None:
         """Want apps down, from the next round on, each as soon as nothing that depends on it is left."""
         for name in names:
-            self.put(name, machine.Unwanted())
+            self.put(name, events.Unwanted())
             self.stops.add([name], stop)
 
     def post(self, name: str, event: Event) -> None:
@@ -208,22 +210,22 @@ class Circle:
             self.put(name, stop)
         return bool(self._inbox)
 
-    def _perform(self, supervised: Supervised, action: machine.Action) -> None:
+    def _perform(self, supervised: Supervised, action: actions.Action) -> None:
         match action:
-            case machine.Look():
+            case actions.Look():
                 self._look(supervised)
-            case machine.Spawn(generation):
+            case actions.Spawn(generation):
                 self._begin(supervised, generation, supervised.config.command)
-            case machine.Prepare(generation):
+            case actions.Prepare(generation):
                 assert supervised.config.prepare is not None, "a prepare is due only where one is declared"
                 self._begin(supervised, generation, supervised.config.prepare)
-            case machine.RecordPrepared():
+            case actions.RecordPrepared():
                 self._record_prepared(supervised)
-            case machine.Probe():
+            case actions.Probe():
                 self._probe(supervised)
-            case machine.Terminate(_, signal):
+            case actions.Terminate(_, signal):
                 self._ending(supervised).begin(signal)
-            case machine.Kill():
+            case actions.Kill():
                 self._ending(supervised).force()
             case _ as unreachable:
                 assert_never(unreachable)
@@ -241,7 +243,7 @@ class Circle:
     def _due(self, supervised: Supervised) -> None:
         overslept = self.context.overslept(supervised)
         supervised.timer = supervised.timer_at = None
-        self.post(supervised.name, overslept or machine.Due())
+        self.post(supervised.name, overslept or events.Due())
 
     def _look(self, supervised: Supervised) -> None:
         """Answer a waiting app: what holds it, or that nothing does."""
@@ -250,7 +252,7 @@ class Circle:
             return
         held = self.upkeep.schedules.why_wait(supervised)
         if held is None and (reason := blocker(config, self.apps)) is not None:
-            held = machine.Held(reason)
+            held = events.Held(reason)
         self.put(config.name, held or self._look_around(config))
 
     def _look_again(self) -> None:
@@ -262,19 +264,19 @@ class Circle:
 
     def _look_around(self, config: AppConfig) -> Event:
         if (obstacle := self._obstacle()) is not None:
-            return machine.Held(obstacle, recheck=True)
+            return events.Held(obstacle, recheck=True)
         if config.port is not None and config.port_policy is not PortPolicy.FOLLOW:
             listener = in_the_way(self._host.listeners(), config.port)
             if listener is not None:
                 holder = self._host.holder(listener) or "a process that can't be told"
                 reason = f"waits for port {config.port}: {listener} is held by {holder}"
                 if config.port_policy is PortPolicy.RECLAIM and self._reclaim(config, listener):
-                    return machine.Held(
+                    return events.Held(
                         f"{reason}, an orphan of this project that is being ended", recheck=True
                     )
-                return machine.Held(reason, recheck=True, verdict=Verdict.STRANGER)
+                return events.Held(reason, recheck=True, verdict=Verdict.STRANGER)
         paused = self.context.pause(self.apps[config.name], config.cwd)
-        return paused or machine.Cleared(prepare=self._prepared.is_due(config))
+        return paused or events.Cleared(prepare=self._prepared.is_due(config))
 
     def _reclaim(self, config: AppConfig, listener: Listener) -> bool:
         return self.reclaimer.reclaim(listener, self._markers(), config)
@@ -303,7 +305,7 @@ class Circle:
                 prepare=command is supervised.config.prepare,
             )
         )
-        self.put(supervised.name, machine.Spawned(generation))
+        self.put(supervised.name, events.Spawned(generation))
 
     def on_exit(self, supervised: Supervised, generation: int) -> Callable[[Ended], None]:
         """Return what is to be called when the first process of this run has ended."""
@@ -314,7 +316,7 @@ class Circle:
             supervised.exited = True
             supervised.capture.drain()  # all that it printed is in its log before its exit is known
             cause = self._remedies.of_exit(supervised, ended)
-            exited = machine.Exited(generation, ended.code, ended.signal, self._host.wall(), cause)
+            exited = events.Exited(generation, ended.code, ended.signal, self._host.wall(), cause)
             self.post(supervised.name, exited)
             ending = self._endings.get(supervised.name)
             if ending is not None:
@@ -330,7 +332,7 @@ class Circle:
     def watch_log(self, supervised: Supervised) -> None:
         """Wait for the line that ends the start of an app, if that is its check; it may be there already."""
 
-        def on_probed(probed: machine.Probed) -> None:
+        def on_probed(probed: events.Probed) -> None:
             evidence.remember(self._host, supervised, probed, self._host.now())
             self.post(supervised.name, probed)
 
@@ -351,7 +353,7 @@ class Circle:
             supervised.probe.cancel()
         began = self._host.now()
 
-        def on_probed(probed: machine.Probed) -> None:
+        def on_probed(probed: events.Probed) -> None:
             evidence.remember(self._host, supervised, probed, began)
             self.post(supervised.name, self._remedies.of_check(supervised, probed))
 
@@ -396,5 +398,5 @@ class Circle:
         supervised.run = None
         if receipt.ended:
             self._tell(receipt)
-        self.put(supervised.name, machine.Gone(supervised.app.generation))
+        self.put(supervised.name, events.Gone(supervised.app.generation))
         self.drain()

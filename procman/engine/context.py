@@ -12,9 +12,10 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from procman.core.app import App, Exit, Outcome, State
 from procman.core.config import CheckKind
+from procman.core.events import Held, Probed
 from procman.core.identity import Member
-from procman.core.machine import App, Exit, Held, Outcome, Probed, State
 from procman.core.units import spell_duration
 from procman.engine.remedies import SIGNALLED
 from procman.engine.supervised import Supervised

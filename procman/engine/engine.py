@@ -11,10 +11,10 @@ from typing import Any
 from procman import __version__
 from procman.config.diagnostics import InvalidConfig
 from procman.config.read import read_in_place
-from procman.core import machine
+from procman.core import events
+from procman.core.app import ALIVE, App, State
 from procman.core.config import AppConfig, Config, Reload
 from procman.core.journal import Record
-from procman.core.machine import ALIVE, App, State
 from procman.core.order import with_dependencies
 from procman.core.plan import AppChange, Plan, Verb, make_plan, summarise
 from procman.core.selection import select
@@ -207,7 +207,7 @@ class Engine:
         wanted = with_dependencies(chosen, self._dependencies())
         for name in wanted:
             if self._circle.supervised[name].app.state is not State.COMPLETED:
-                self._want(name, machine.Start("started by `procman up`"))
+                self._want(name, events.Start("started by `procman up`"))
         self._circle.drain()
         return wanted
 
@@ -218,20 +218,20 @@ class Engine:
             self._circle.upkeep.schedules.run_now(self._circle.supervised[name])
         for name in wanted:
             if name in names or self._circle.supervised[name].app.state is not State.COMPLETED:
-                self._want(name, machine.Start())
+                self._want(name, events.Start())
         self._circle.drain()
         return wanted
 
     def stop(self, names: Sequence[str], force: bool = False) -> None:
         """Want `names` down; what others of them depend on goes last."""
-        self._circle.stop(names, machine.Stop(force=force))
+        self._circle.stop(names, events.Stop(force=force))
         self._circle.drain()
 
     def restart(self, names: Sequence[str]) -> None:
         """Give each of `names` a new run."""
         for name in self._staying(names):
             self._circle.upkeep.schedules.run_now(self._circle.supervised[name])
-            self._want(name, machine.Restarted())
+            self._want(name, events.Restarted())
         self._circle.drain()
 
     def reload(self) -> Reloaded:
@@ -273,7 +273,7 @@ class Engine:
             return
         self.closing = True
         self._reloader.close()
-        self._circle.stop(self.apps, machine.Stop("the manager was asked to stop", force=force))
+        self._circle.stop(self.apps, events.Stop("the manager was asked to stop", force=force))
         self._circle.drain()
         self._finish_if_empty()
 
@@ -293,7 +293,7 @@ class Engine:
         """Return those of `names` that are in the file: what has left it is on its way out."""
         return tuple(name for name in names if not self._circle.supervised[name].leaving)
 
-    def _want(self, name: str, event: machine.Start | machine.Restarted) -> None:
+    def _want(self, name: str, event: events.Start | events.Restarted) -> None:
         self._circle.stops.withdraw([name])
         self._circle.put(name, event)
 
@@ -317,7 +317,7 @@ class Engine:
         for supervised in self._circle.supervised.values():
             listens = any(each.endswith(f":{port}") for each in supervised.app.listening)
             if supervised.port == port or listens or port == ANY_PORT:
-                self._circle.put(supervised.name, machine.Suspected(supervised.app.generation))
+                self._circle.put(supervised.name, events.Suspected(supervised.app.generation))
         self._circle.drain()
 
     # The file
@@ -365,7 +365,7 @@ class Engine:
         if change.verb is Verb.REMOVE:
             self._circle.supervised[name].leaving = True
             why = "disabled in the file" if change.fields else "its table has left the file"
-            self._circle.stop([name], machine.Stop(why))
+            self._circle.stop([name], events.Stop(why))
             return
         app = config.apps[name]
         if change.was is not None and not self._circle.rename(change.was, app):
@@ -375,7 +375,7 @@ class Engine:
         if change.verb is Verb.ADD and name not in self._circle.supervised:
             self._circle.add(app)
             if app.autostart:
-                self._circle.put(name, machine.Start("added to the file"))
+                self._circle.put(name, events.Start("added to the file"))
             return
         supervised = self._circle.supervised[name]
         supervised.config, supervised.leaving = app, False
@@ -383,12 +383,12 @@ class Engine:
         failed = supervised.app.wanted and supervised.app.state is State.FAILED
         if change.verb is Verb.ADD:  # it was removed and is back before it was gone
             if app.autostart:
-                self._want(name, machine.Restarted("it is back in the file"))
+                self._want(name, events.Restarted("it is back in the file"))
         elif failed or (change.verb is Verb.RESTART and supervised.app.wanted):
-            self._circle.put(name, machine.Restarted(f"restarted: {change.keys} changed in the file"))
+            self._circle.put(name, events.Restarted(f"restarted: {change.keys} changed in the file"))
         elif change.verb in (Verb.LIVE, Verb.RENAME):
             self._circle.watch_log(supervised)
-            self._circle.put(name, machine.Reconfigured())
+            self._circle.put(name, events.Reconfigured())
 
     def _dependencies(self) -> dict[str, tuple[str, ...]]:
         return {name: tuple(d for d, _ in config.depends_on) for name, config in self.configs.items()}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from procman.core.app import Outcome
 from procman.core.causes import Cause
-from procman.core.machine import Outcome
 from procman.core.receipt import Receipt
 from procman.core.verdict import Listener, Verdict
 from procman.host.base import Vitals

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, assert_never
 
+from procman.core.app import App, Ending
 from procman.core.config import AppConfig, Restart
+from procman.core.events import Probed
 from procman.core.identity import Member
-from procman.core.machine import App, Ending, Probed
 from procman.core.secrets import show_command
 from procman.core.units import spell_duration, spell_size
 from procman.core.view import spell_time

@@ -16,11 +16,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from procman.core.app import ALIVE, App, Ending, Exit, Outcome, State
 from procman.core.causes import Cause
 from procman.core.config import AppConfig
 from procman.core.fields import APP, Change
 from procman.core.identity import Identity
-from procman.core.machine import ALIVE, App, Ending, Exit, Outcome, State
 from procman.core.verdict import Verdict
 
 VERSION = 1

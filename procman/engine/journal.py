@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
-from procman.core import machine
+from procman.core import events
+from procman.core.app import App, Outcome, State
+from procman.core.events import Event, Probed
 from procman.core.journal import Kind, Record
-from procman.core.machine import App, Event, Outcome, Probed, State
 from procman.core.receipt import Receipt
 from procman.core.secrets import show_command
 from procman.core.view import cause_data
@@ -34,13 +35,13 @@ def observed(
 ) -> Trace | None:
     """Return what is to be told of an event about the present run, beside what was decided about it."""
     match event:
-        case machine.Exited(run, code, signal, at, cause) if run == before.generation:
+        case events.Exited(run, code, signal, at, cause) if run == before.generation:
             return Exited(name, at, run, code, signal, cause)
-        case machine.Probed(run, outcome, detail, verdict) if run == before.generation:
+        case events.Probed(run, outcome, detail, verdict) if run == before.generation:
             decided = outcome is Outcome.DOWN and after.state is not before.state
             if before.state in CHECKED and (decided or is_news(before, event, failures_allowed)):
                 return Checked(name, wall, run, outcome, detail, verdict, after.failures, event.answers)
-        case machine.Held(reason, _, verdict, paused) if before.state is State.WAITING:
+        case events.Held(reason, _, verdict, paused) if before.state is State.WAITING:
             if reason != before.reason:
                 return Waits(name, wall, before.generation, reason, verdict, paused)
     return None

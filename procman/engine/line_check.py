@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from procman.core.app import Outcome, State
 from procman.core.config import CheckKind
-from procman.core.machine import Outcome, Probed, State
+from procman.core.events import Probed
 from procman.engine.events import Problem
 from procman.engine.supervised import Supervised
 from procman.host.base import Host

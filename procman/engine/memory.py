@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from procman.core.app import State
 from procman.core.config import Restart
-from procman.core.machine import Event, Exceeded, State
+from procman.core.events import Event, Exceeded
 from procman.engine.supervised import Supervised
 from procman.host.base import Cancellable, Host
 

@@ -12,9 +12,10 @@ from functools import partial
 from ipaddress import ip_address
 
 from procman.config.diagnostics import InvalidConfig
+from procman.core.app import Outcome, State
 from procman.core.config import Check, CheckKind, PortPolicy
+from procman.core.events import Probed
 from procman.core.identity import Member
-from procman.core.machine import Outcome, Probed, State
 from procman.core.verdict import Judgement, Listener, Verdict, follow, judge
 from procman.engine import line_check
 from procman.engine.context import Context, held

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from procman.config.diagnostics import InvalidConfig
 from procman.core import policy
+from procman.core.app import App, Outcome, State
 from procman.core.causes import Cause, Kind, Match
 from procman.core.config import AppConfig, CheckKind, Restart
-from procman.core.machine import App, Outcome, Probed, Remedied, State
+from procman.core.events import Probed, Remedied
 from procman.core.verdict import Verdict
 from procman.engine.events import Problem
 from procman.engine.file_watch import FileWatch, Signatures, is_younger, signatures

@@ -12,8 +12,8 @@ from procman.config.environment import build_environment
 from procman.config.read import InvalidConfig
 from procman.core.causes import Cause
 from procman.core.config import AppConfig, Command
+from procman.core.events import SpawnFailed
 from procman.core.identity import MARKER
-from procman.core.machine import SpawnFailed
 from procman.engine.handover import fingerprint
 from procman.engine.stale import digests_of
 from procman.engine.supervised import Supervised

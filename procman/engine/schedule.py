@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from procman.core.machine import Event, Held, Reconfigured, Restarted, Start, State
+from procman.core.app import State
+from procman.core.events import Event, Held, Reconfigured, Restarted, Start
 from procman.core.schedules import next_time, spell
 from procman.engine.events import Problem
 from procman.engine.supervised import Supervised

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from procman.core.app import ALIVE, App
 from procman.core.config import AppConfig
-from procman.core.machine import ALIVE, App, Stop
+from procman.core.events import Stop
 
 
 class OrderedStop:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from procman.core import machine
+from procman.core import events
 from procman.core.config import AppConfig, Command
 from procman.engine.adoption import Found, leader_of, living, newest_runs, recorded
 from procman.engine.circle import Circle
@@ -53,7 +53,7 @@ class Succession:
                 continue
             generation = max(supervised.app.generation, record.app.generation)
             supervised.app = replace(record.app, generation=generation)
-            circle.put(name, machine.Reconfigured())  # its timer is armed, what it waits for is looked at
+            circle.put(name, events.Reconfigured())  # its timer is armed, what it waits for is looked at
         runs = {
             (name, each.app.generation) for name, each in circle.supervised.items() if each.run is not None
         }
@@ -71,7 +71,7 @@ class Succession:
         supervised.started_with = record.started_with if record is not None else fingerprint(config)
         supervised.env_files = record.env_files if record is not None else ()
         supervised.exited = False
-        circle.put(name, machine.Adopted(found.generation))
+        circle.put(name, events.Adopted(found.generation))
         pids = tuple(member.pid for member in found.members)
         told: list[Problem | TakenBack] = [TakenBack(name, self._host.wall(), found.generation, pids)]
         try:
@@ -80,21 +80,21 @@ class Succession:
             if config.tty:  # most of it has ended by SIGHUP already; that is no exit to judge
                 text = "its terminal ended with the former manager, so it is restarted"
                 told.append(Problem(name, self._host.wall(), text))
-                circle.put(name, machine.Restarted("its terminal ended with the former manager"))
+                circle.put(name, events.Restarted("its terminal ended with the former manager"))
             elif found.members:
                 text = f"its output can't be read any more, so it is restarted: {error}"
                 told.append(Problem(name, self._host.wall(), text))
-                circle.put(name, machine.Restarted("its pipes were lost with the former manager"))
+                circle.put(name, events.Restarted("its pipes were lost with the former manager"))
         circle.attach(supervised)
         if supervised.leaving:
-            circle.stop([name], machine.Stop("its table has left the file"))
+            circle.stop([name], events.Stop("its table has left the file"))
         elif not supervised.app.wanted:
-            circle.stop([name], machine.Stop("a stop was under way when the former manager died"))
+            circle.stop([name], events.Stop("a stop was under way when the former manager died"))
         elif supervised.started_with != fingerprint(config):
-            circle.put(name, machine.Restarted("its table changed while no manager ran"))
+            circle.put(name, events.Restarted("its table changed while no manager ran"))
         if not self._host.adopt(supervised.run, circle.on_exit(supervised, found.generation)):
             supervised.exited = True
-            circle.put(name, machine.Exited(found.generation, None, None, self._host.wall()))
+            circle.put(name, events.Exited(found.generation, None, None, self._host.wall()))
         return told
 
     def forget(self, names: Iterable[str]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from procman.core.app import App
 from procman.core.config import AppConfig
-from procman.core.machine import App
 from procman.engine.events import PastCheck
 from procman.engine.mending import Mending
 from procman.host.base import Cancellable, Run

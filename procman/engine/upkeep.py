@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from procman.core.machine import Event
+from procman.core.events import Event
 from procman.engine.events import Problem
 from procman.engine.memory import MemoryLimits
 from procman.engine.schedule import Schedules

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from procman.core.app import Ending, State
 from procman.core.config import AppConfig
-from procman.core.machine import Ending, Event, Restarted, State
+from procman.core.events import Event, Restarted
 from procman.core.watched import Watched
 from procman.engine.events import Problem
 from procman.engine.supervised import Supervised

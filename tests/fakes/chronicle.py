@@ -8,23 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from procman.core.actions import Look, Spawn, Terminate
+from procman.core.app import ALIVE, App, Ending, State
 from procman.core.config import AppConfig
+from procman.core.events import Adopted, Event, Exited, Moment
 from procman.core.journal import Kind, Record
-from procman.core.machine import (
-    ALIVE,
-    Adopted,
-    App,
-    Ending,
-    Event,
-    Exited,
-    Look,
-    Moment,
-    Spawn,
-    State,
-    Step,
-    Terminate,
-    step,
-)
+from procman.core.machine import step
+from procman.core.transitions import Step
 from procman.engine.events import Happening, Signalled, Spawned, TakenBack
 from procman.engine.journal import observed, record_of, transition_of
 from tests.fakes.world import World

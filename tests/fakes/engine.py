@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from procman.core.app import ALIVE, App, Exit, State
 from procman.core.config import AppConfig, Check, CheckKind, Command, Condition, Config, ManagerConfig
-from procman.core.machine import ALIVE, App, Exit, State
 from procman.core.order import with_dependencies
 from procman.core.plan import Plan
 from procman.core.receipt import Ended, Receipt

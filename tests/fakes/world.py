@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from procman.core.actions import Kill, Look, Prepare, Probe, RecordPrepared, Spawn, Terminate
+from procman.core.app import App, Outcome
 from procman.core.causes import Cause
 from procman.core.config import AppConfig
-from procman.core.machine import (
-    App,
-    Cleared,
-    Due,
-    Event,
-    Exited,
-    Gone,
-    Kill,
-    Look,
-    Moment,
-    Outcome,
-    Prepare,
-    Probe,
-    Probed,
-    RecordPrepared,
-    Spawn,
-    Spawned,
-    Step,
-    Terminate,
-    step,
-)
+from procman.core.events import Cleared, Due, Event, Exited, Gone, Moment, Probed, Spawned
+from procman.core.machine import step
+from procman.core.transitions import Step
 from procman.core.verdict import Verdict
 
 StepFunction = Callable[[App, Event, Moment, AppConfig], Step]

@@ -20,12 +20,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from procman.core import machine, policy
+from procman.core import policy
+from procman.core.actions import Kill, Look
+from procman.core.app import ALIVE, App, Outcome, State
 from procman.core.causes import Cause
 from procman.core.config import AppConfig, Backoff, Check, CheckKind, Command, GiveUp, Restart
-from procman.core.machine import (
-    ALIVE,
-    App,
+from procman.core.events import (
+    Due,
     Event,
     Exited,
     Gone,
@@ -34,12 +35,11 @@ from procman.core.machine import (
     Remedied,
     Restarted,
     Start,
-    State,
-    Step,
     Stop,
     Suspected,
-    step,
 )
+from procman.core.machine import step
+from procman.core.transitions import Step
 from procman.core.verdict import Verdict
 from tests.fakes.world import StepFunction, World
 
@@ -105,7 +105,7 @@ class OneApp(RuleBasedStateMachine):
         late: dict[str, Event] = {
             "exit": Exited(old, 1, None, 0.0),
             "gone": Gone(old),
-            "probe": Probed(old, machine.Outcome.DOWN, "refused", Verdict.CLOSED),
+            "probe": Probed(old, Outcome.DOWN, "refused", Verdict.CLOSED),
         }
         self.world.send(late[event])
         assert self.world.app is before, "an event about a dead process counted"
@@ -269,7 +269,7 @@ def believes_late_events(app: App, event: Event, moment: Moment, config: AppConf
 def starts_before_the_old_tree_is_gone(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     if isinstance(event, Exited) and app.state is State.RUNNING and event.generation == app.generation:
         waiting = replace(app, state=State.WAITING, probe_at=None, deadline=moment.now + 1)
-        return waiting, (machine.Look(),)
+        return waiting, (Look(),)
     return step(app, event, moment, config)
 
 
@@ -282,7 +282,7 @@ def counts_failures_over_restarts(app: App, event: Event, moment: Moment, config
 
 def never_forces(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     after, actions = step(app, event, moment, config)
-    if any(isinstance(action, machine.Kill) for action in actions) and isinstance(event, machine.Due):
+    if any(isinstance(action, Kill) for action in actions) and isinstance(event, Due):
         return replace(app, deadline=moment.now + 1), ()
     return after, actions
 
@@ -294,14 +294,14 @@ def restarts_for_a_stranger(app: App, event: Event, moment: Moment, config: AppC
 
 
 def takes_unknown_for_down(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
-    if isinstance(event, Probed) and event.outcome is machine.Outcome.UNKNOWN:
-        event = replace(event, outcome=machine.Outcome.DOWN)
+    if isinstance(event, Probed) and event.outcome is Outcome.UNKNOWN:
+        event = replace(event, outcome=Outcome.DOWN)
     return step(app, event, moment, config)
 
 
 def takes_a_held_check_for_a_failed_one(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
-    if isinstance(event, Probed) and event.outcome is machine.Outcome.HELD:
-        event = replace(event, outcome=machine.Outcome.DOWN)
+    if isinstance(event, Probed) and event.outcome is Outcome.HELD:
+        event = replace(event, outcome=Outcome.DOWN)
     return step(app, event, moment, config)
 
 

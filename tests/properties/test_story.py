@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from procman.core import report as reporting
 from procman.core import story
 from procman.core.config import AppConfig, Backoff, Check, CheckKind, Command, GiveUp, Restart
+from procman.core.events import Held, Probed, Restarted, Start, Stop
 from procman.core.journal import Kind, Record
-from procman.core.machine import Held, Probed, Restarted, Start, Stop
 from procman.core.report import Figures, Phase, report, total
 from procman.core.story import Course, incidents
 from procman.core.verdict import Verdict

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from procman.core.app import App, Ending, Exit
 from procman.core.config import AppConfig, Command, Restart
 from procman.core.journal import Kind, Record
-from procman.core.machine import App, Ending, Exit
 from procman.engine import evidence
 from tests.fakes.programs import Child, Listen, Program, Way, npm, server
 from tests.simulation.village import Village

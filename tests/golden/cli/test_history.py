@@ -16,8 +16,8 @@ import pytest
 from procman.cli.entry import main
 from procman.core.causes import Cause
 from procman.core.config import AppConfig, Check, CheckKind, Command, GiveUp, HistoryBudget
+from procman.core.events import Held, Start, Stop
 from procman.core.journal import Kind, Record
-from procman.core.machine import Held, Start, Stop
 from procman.core.verdict import Verdict
 from procman.core.view import spell_time
 from procman.history.store import History

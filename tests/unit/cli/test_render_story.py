@@ -12,10 +12,10 @@ import pytest
 
 from procman.cli import render, render_history, render_story
 from procman.cli.why import LINES, Past, hint, last_lines
+from procman.core.app import App
 from procman.core.config import AppConfig, Command, Condition
 from procman.core.gate import blocker
 from procman.core.journal import Kind, Record
-from procman.core.machine import App
 from procman.core.report import Figures
 from procman.core.story import Incident, Standing, incidents
 from tests.fakes.folder import write_log

@@ -8,8 +8,8 @@ import pytest
 
 from procman.config.environment import build_environment
 from procman.config.read import read_config
+from procman.core.app import App
 from procman.core.config import Config
-from procman.core.machine import App
 from procman.core.plan import Verb, make_plan
 from procman.core.selection import UnknownApp, select
 from procman.core.view import view

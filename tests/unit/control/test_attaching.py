@@ -15,7 +15,7 @@ import pytest
 from procman.control import endpoint
 from procman.control.attaching import BACKLOG
 from procman.control.protocol import BadRequest, Keys, Resize, parse_input
-from procman.core.machine import Ending, Exit, State
+from procman.core.app import Ending, Exit, State
 from tests.fakes.engine import FakeEngine, FakeTerminal
 from tests.fakes.serving import ask, serving, until
 

@@ -17,7 +17,7 @@ import pytest
 
 from procman.control import endpoint, server
 from procman.control.protocol import Request, spell
-from procman.core.machine import State
+from procman.core.app import State
 from procman.engine.events import Problem
 from tests.fakes.engine import FakeEngine, by_name
 from tests.fakes.serving import ask, serving, until

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from procman.core.app import Outcome, State
 from procman.core.causes import Cause, Kind, Match
 from procman.core.config import AppConfig, Check, CheckKind, Command, Restart
+from procman.core.events import Probed, Remedied, SpawnFailed, Start
 from procman.core.goal import Goal, progress
-from procman.core.machine import Outcome, Probed, Remedied, SpawnFailed, Start, State
 from procman.core.recognition import recognise
 from procman.core.sentences import SENTENCES
 from procman.core.verdict import Verdict

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from procman.core.app import App, Exit, State
 from procman.core.config import AppConfig, Command, Condition
 from procman.core.gate import blocker, meets
-from procman.core.machine import App, Exit, State
 
 API = AppConfig("api", Command(("node",)), depends_on=(("db", Condition.HEALTHY),))
 CLEAN, DIRTY = Exit(0, None, 0.0, "ended by itself"), Exit(1, None, 0.0, "ended by itself")

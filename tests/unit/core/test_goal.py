@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from procman.core.app import App, Exit, State
 from procman.core.config import AppConfig, Check, Command, Condition, Restart
 from procman.core.goal import HOPELESS_ATTEMPTS, Goal, progress, reached
-from procman.core.machine import App, Exit, State
 from procman.core.verdict import Verdict
 
 CLEAN, DIRTY = Exit(0, None, 0.0, "ended by itself"), Exit(1, None, 0.0, "ended by itself")

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from procman.core import machine
+from procman.core.actions import Prepare, Spawn
+from procman.core.app import ALIVE, App, Ending, Exit, Outcome, State
 from procman.core.causes import Cause
 from procman.core.config import (
     AppConfig,
@@ -18,18 +19,16 @@ from procman.core.config import (
     GiveUp,
     Restart,
 )
-from procman.core.machine import (
-    ALIVE,
+from procman.core.events import (
     Adopted,
-    App,
     Cleared,
     Due,
-    Ending,
+    Event,
+    Exceeded,
     Exited,
     Gone,
     Held,
     Moment,
-    Outcome,
     Probed,
     Reconfigured,
     Remedied,
@@ -37,12 +36,11 @@ from procman.core.machine import (
     Spawned,
     SpawnFailed,
     Start,
-    State,
     Stop,
     Suspected,
     Unwanted,
-    step,
 )
+from procman.core.machine import step
 from procman.core.verdict import Verdict
 from tests.fakes.world import World
 
@@ -621,7 +619,7 @@ EVERY_EVENT = [
     Probed(GENERATION, Outcome.UNKNOWN, "can't tell"),
     Probed(GENERATION, Outcome.HELD, "held: `npm install` is running"),
     Suspected(GENERATION),
-    machine.Exceeded(GENERATION, "uses 612MB"),
+    Exceeded(GENERATION, "uses 612MB"),
     Exited(GENERATION, 0, None, 0.0),
     Exited(GENERATION, None, "SIGKILL", 0.0),
     Exited(GENERATION, 127, None, 0.0, NO_MODULES),
@@ -643,7 +641,7 @@ def an_app_in(state: State, ending: Ending | None) -> App:
         ending=ending,
         spawned_at=0.0 if alive else None,
         deadline=0.0 if state in (State.WAITING, State.STARTING, State.STOPPING, State.BACKOFF) else None,
-        last_exit=machine.Exit(1, None, 0.0, "test"),
+        last_exit=Exit(1, None, 0.0, "test"),
     )
 
 
@@ -654,9 +652,7 @@ PLACES = [(state, None) for state in State if state is not State.STOPPING] + [
 
 @pytest.mark.parametrize(("state", "ending"), PLACES)
 @pytest.mark.parametrize("event", EVERY_EVENT, ids=repr)
-def test_every_event_has_an_answer_in_every_state(
-    state: State, ending: Ending | None, event: machine.Event
-) -> None:
+def test_every_event_has_an_answer_in_every_state(state: State, ending: Ending | None, event: Event) -> None:
     config = replace(WEB, prepare=Command(("npm", "ci")))
     app, actions = step(an_app_in(state, ending), event, Moment(100.0), config)
     assert app.reason, "every state has a reason"
@@ -665,10 +661,10 @@ def test_every_event_has_an_answer_in_every_state(
         assert app.deadline is not None, "a stop that nothing forces may last for ever"
     if app.state in (State.STOPPED, State.COMPLETED, State.FAILED):
         assert app.wake_at is None, "what has come to rest wakes nobody"
-    spawned = any(isinstance(action, machine.Spawn | machine.Prepare) for action in actions)
+    spawned = any(isinstance(action, Spawn | Prepare) for action in actions)
     assert not spawned or state is State.WAITING, "a run begins only from waiting, where nothing is alive"
 
 
 def test_every_event_type_is_among_those_tried() -> None:
     tried = {type(event) for event in EVERY_EVENT}
-    assert tried == set(machine.Event.__args__)
+    assert tried == set(Event.__args__)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from procman.core.config import AppConfig, Check, CheckKind, Command, GiveUp
+from procman.core.events import Held, Restarted, Start, Stop
 from procman.core.journal import Kind, Record
-from procman.core.machine import Held, Restarted, Start, Stop
 from procman.core.report import Figures, report, total
 from procman.core.verdict import Verdict
 from tests.fakes.chronicle import START, Chronicle

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from procman.core.app import Outcome
 from procman.core.causes import Cause
 from procman.core.config import AppConfig, Check, CheckKind, Command, GiveUp, Restart
+from procman.core.events import Held, Probed, Restarted, SpawnFailed, Start, Stop
 from procman.core.journal import Kind, Record
-from procman.core.machine import Held, Outcome, Probed, Restarted, SpawnFailed, Start, Stop
 from procman.core.story import Incident, incidents, standing
 from procman.core.verdict import Verdict
 from tests.fakes.chronicle import START, Chronicle

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from procman.core.app import ALIVE, App, Exit, State
 from procman.core.causes import Cause
 from procman.core.config import AppConfig, Check, CheckKind, Command
-from procman.core.machine import ALIVE, App, Exit, State
 from procman.core.verdict import Verdict
 from procman.core.view import message, spell_time, view
 

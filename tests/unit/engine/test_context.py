@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 
+from procman.core.app import App, Exit, Outcome, State
 from procman.core.config import AppConfig, Check, CheckKind, Command
 from procman.core.identity import MARKER
-from procman.core.machine import App, Exit, Outcome, State
 from procman.engine import context
 from procman.engine.context import Context, is_failure, repository
 from procman.engine.supervised import Supervised

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from procman.core.config import AppConfig, Check, CheckKind, Command
+from procman.core.events import Held, Restarted, Start, Stop
 from procman.core.journal import Kind, Record
-from procman.core.machine import Held, Restarted, Start, Stop
 from procman.core.verdict import Verdict
 from tests.fakes.chronicle import Chronicle
 
