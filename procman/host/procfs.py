@@ -39,6 +39,15 @@ class Stat(NamedTuple):
         return self.state not in "ZX" or self.threads > 1
 
     @property
+    def goes_on_headless(self) -> bool:
+        """Whether its main thread has ended, or is ending, while others run on or have not ended yet.
+
+        A node that is killed is in between for as long as its main thread has no processor: it has let go of
+        the descriptors and is no zombie yet, while the others still hold the listener (seen with Nest).
+        """
+        return self.threads > 1 and (self.state == "Z" or bool(self.flags & EXITING))
+
+    @property
     def is_hidden(self) -> bool:
         """Whether `/proc` does not show it: see `hidden`."""
         return self.started < 0
@@ -187,8 +196,9 @@ def withholds_environment(pid: int) -> bool:
 def sockets(pid: int) -> list[int]:
     """Return the inodes of the sockets that the process holds, whichever of its threads is asked for them.
 
-    Where its main thread has ended by pthread_exit(3) and another one serves, `/proc/PID/fd` is empty and
-    root's, as of a zombie. All threads share one table of descriptors, so each that lives shows all of them.
+    Where its main thread has ended, by pthread_exit(3) or before the others of a process that is killed,
+    `/proc/PID/fd` is empty and root's, as of a zombie. All threads share one table of descriptors, so each
+    that lives shows all of them.
 
     Raises:
         PermissionError: another user's, or of one that can't be dumped. Root may list them and yet not follow
@@ -210,12 +220,12 @@ def sockets(pid: int) -> list[int]:
 
 
 def _threads_left(pid: int) -> list[str]:
-    """Return the folders of the threads that go on, if the main one of the process has ended; else none.
+    """Return the folders of the threads that are left where the main one of the process is not; else none.
 
     Under its pid such a process shows what a zombie does, under each of its threads what it has.
     """
     found = stat(pid)
-    if found is None or found.state != "Z" or not found.is_alive:
+    if found is None or not found.goes_on_headless:
         return []
     try:
         threads = os.listdir(f"/proc/{pid}/task")
