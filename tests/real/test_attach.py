@@ -14,10 +14,12 @@ import pytest
 from tests.real.project import PATIENCE, PROCMAN, Project, command, is_alive, table
 
 PREFIX = "import os, sys, signal, subprocess, termios, time\n"
-# Tells what its terminal is, and answers each line that is typed.
+# Tells what its terminal is, and answers each line that is typed. A size is written past Python's buffer,
+# which refuses what one handler writes in the middle of another's write.
 TALKER = """
-print('tty', [os.isatty(each) for each in range(3)], os.environ['TERM'], open('/dev/tty').isatty())
-size = lambda *_: print('size', subprocess.check_output(['stty', 'size'], text=True).strip(), flush=True)
+streams = [os.isatty(each) for each in range(3)]
+print('tty', streams, os.environ['TERM'], open('/dev/tty').isatty(), flush=True)
+size = lambda *_: os.write(1, b'size ' + subprocess.check_output(['stty', 'size']))
 signal.signal(signal.SIGWINCH, size)
 size()
 while True:
