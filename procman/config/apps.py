@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from procman.config.commands import Filling, make_command
+from procman.config.declared import Declared
 from procman.config.positions import Path
 from procman.config.problems import Problem, Problems
 from procman.config.references import References
-from procman.config.tables import WRONG, Values, build, merged
+from procman.config.tables import WRONG, Values, build
 from procman.core.config import AppConfig, Backoff, Check, CheckKind, Command, GiveUp, LogBudget, Restart
 from procman.core.fields import BACKOFF, CHECK, CHECK_KINDS, GIVE_UP, LOGS
 from procman.core.values import Bad
@@ -22,44 +21,6 @@ _PLAIN = ["port", "host", "check_interval", "start_timeout", "restart", "stop_si
 _PLAIN += ["inherit_env", "tty", "port_policy", "autostart", "enabled", "tags", "instances"]
 _PLAIN += ["watch", "watch_ignore", "max_memory", "schedule", "user", "group", "umask", "nice", "limits"]
 _ONE_KIND = "keep one of them; a script in `exec` can ask for several things"
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """What the file says about one app."""
-
-    name: str
-    own: Mapping[str, Any]  # parsed values of its own table
-    inherited: Mapping[str, Any]  # of [defaults]
-    manager: Mapping[str, Any]  # of [manager], under the keys of an app
-    family: str | None = None  # the name of its table, where that declares several `instances`
-    instance: int | None = None  # which of them it is, from 1
-
-    @property
-    def table(self) -> str:
-        """The name of its table."""
-        return self.family or self.name
-
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - of any field
-        """Return the value in force of a key that is no table; `WRONG` if it has a problem."""
-        for layer in (self.own, self.inherited, self.manager):
-            if key in layer:
-                return layer[key]
-        return default
-
-    def merged(self, key: str) -> Values:
-        """Return the values of a key that is a table, of all layers."""
-        return merged(*(layer.get(key, {}) for layer in (self.manager, self.inherited, self.own)))
-
-    def path(self, *keys: str | int) -> Path:
-        """Return where in the file a value comes from: the app's own table, or [defaults]."""
-        own = ("apps", self.table, *keys)
-        layer: Any = self.own
-        for key in keys:
-            if not isinstance(layer, Mapping) or key not in layer:
-                return own if keys[0] not in self.inherited else ("defaults", *keys)
-            layer = layer[key]
-        return own
 
 
 def build_app(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from procman.config.apps import Declared
+from procman.config.declared import Declared
 from procman.config.problems import Problem, Problems
 
 LAST_PORT = 65535

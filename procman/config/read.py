@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from procman.config.apps import Declared, build_app
+from procman.config.apps import build_app
+from procman.config.declared import Declared
 from procman.config.diagnostics import Diagnostic, EmptyFile, InvalidConfig, MissingFile
 from procman.config.instances import expand
 from procman.config.names import closest

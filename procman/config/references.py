@@ -9,14 +9,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from procman.config.declared import Declared
 from procman.config.names import closest
 from procman.config.tables import WRONG
 from procman.core.values import Bad, alternatives
-
-if TYPE_CHECKING:
-    from procman.config.apps import Declared
 
 KEYS = ("port", "host", "cwd", "name")
 _REFERENCE = re.compile(r"(?<!\$)\$\{apps\.([^{}]*)\}")
