@@ -133,6 +133,7 @@ def _too_slow(pattern: str, app: str, length: int) -> Failure:
 @click.option(
     "-n",
     "--lines",
+    "--tail",
     "count",
     type=click.IntRange(0),
     metavar="COUNT",

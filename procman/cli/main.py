@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from procman.cli import exits, talk
+from procman.cli import exits, habits, talk
 from procman.cli.failure import Failure
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ class Lazy(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that `args` begin with, or fail with the nearest name."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], [*COMMANDS, *ALIASES], 1)
-            hint = f"did you mean `procman {near[0]}`?" if near else "`procman --help` lists all commands"
+            hint = habits.hint(args[0], [*COMMANDS, *ALIASES])
             raise Failure(exits.USAGE, f"there is no command `{args[0]}`", hint)
         return super().resolve_command(ctx, args)
 
@@ -100,14 +99,20 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, invoke_without_command=True, context_settings=_SETTINGS)
 @click.option("-f", "--file", metavar="FILE", help="The project's file; also `PROCMAN_FILE`.")
+@click.option("-V", "--version", is_flag=True, help="As `procman version`.")
 @click.pass_context
-def procman(context: click.Context, file: str | None) -> None:
+def procman(context: click.Context, file: str | None, version: bool) -> None:
     """Keep a project's apps running, and prove that each answers on its own port.
 
     The apps are declared in `portwatch.toml`, looked for from the current folder upwards; a `Procfile` is
     enough too. APPS are names, globs (`web*`) and tags (`@front`); without any, all are meant.
     """
     context.obj = file
+    if version:
+        command = procman.get_command(context, "version")
+        assert command is not None, "it is in the table"
+        context.invoke(command)
+        context.exit()
     if context.invoked_subcommand is None:
         click.echo(_OVERVIEW)
 
@@ -135,8 +140,6 @@ def run(words: Sequence[str]) -> int:
     except click.NoSuchOption as error:
         near = difflib.get_close_matches(error.option_name, error.possibilities or (), 1)
         hint = f"did you mean `{near[0]}`?" if near else _usage(error)
-        if error.option_name == "--version":
-            hint = "did you mean `procman version`?"
         talk.fail(f"there is no option `{error.option_name}`", hint)
         return exits.USAGE
     except click.UsageError as error:

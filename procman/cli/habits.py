@@ -1,0 +1,37 @@
+"""Other tools' verbs, with ours: what somebody types who came from there is told what it is called here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+_VERBS = {
+    "supervisorctl's": {
+        "tail": "logs -f", "fg": "attach", "reread": "plan", "update": "reload", "shutdown": "down",
+        "avail": "status", "pid": "status", "maintail": "events -f",
+    },
+    "pm2's": {
+        "list": "status", "l": "status", "show": "why", "describe": "why", "info": "why",
+        "delete": "remove", "sendSignal": "signal", "ecosystem": "init", "resurrect": "up -d",
+    },
+    "Docker Compose's": {
+        "exec": "run", "kill": "signal SIGKILL", "config": "get", "convert": "get", "rm": "remove",
+        "scale": "set APP.instances N", "pause": "signal SIGSTOP", "unpause": "signal SIGCONT",
+    },
+    "kubectl's": {"apply": "reload", "diff": "plan"},
+    "systemctl's": {"daemon-reload": "reload", "try-restart": "restart", "cat": "get"},
+    "overmind's": {"connect": "attach", "quit": "down", "echo": "logs -f"},
+    "another tool's": {
+        "log": "logs", "st": "status", "validate": "check", "configtest": "check", "lint": "check",
+        "inspect": "why", "explain": "why", "edit": "set",
+    },
+}  # fmt: skip
+
+
+def hint(typed: str, commands: Iterable[str]) -> str:
+    """Return what to type instead of a command that there is not: another tool's verb, or a typo."""
+    for whose, verbs in _VERBS.items():
+        if typed in verbs:
+            return f"`{typed}` is {whose} name; here it is `procman {verbs[typed]}`"
+    near = difflib.get_close_matches(typed, commands, 1)
+    return f"did you mean `procman {near[0]}`?" if near else "`procman --help` lists all commands"
