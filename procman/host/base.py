@@ -6,6 +6,7 @@ inside the call that asked. Nothing here decides anything about an app.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -135,6 +136,11 @@ class ProbeOrder:
     rights: Rights = Rights()  # for exec checks
 
 
+def _minute(at: float) -> str:
+    """Return a time in this machine's zone, to the minute: `2026-11-29 14:02`."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """A process that holds a listening socket, as far as it can be described."""
@@ -142,11 +148,12 @@ class Holder:
     pid: int
     command: str
     cwd: str | None
-    age_s: float
+    since: float  # when it was started, in seconds since the epoch
 
     def __str__(self) -> str:
+        """Name it, with its age as a time of day: one in seconds would make each look tell something new."""
         where = f" in {self.cwd}" if self.cwd else ""
-        return f"pid {self.pid} (`{self.command}`){where}"
+        return f"pid {self.pid} (`{self.command}`){where}, running since {_minute(self.since)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -348,8 +348,8 @@ class LinuxHost(PosixHost):
                 continue
             stat = procfs.stat(pid) if holds else None
             if stat is not None:
-                age = max(0.0, self.now() - self._member(stat).born)
-                return Holder(pid, procfs.command_line(pid, stat.name), procfs.folder(pid), age)
+                since = self.wall() - max(0.0, self.now() - self._member(stat).born)
+                return Holder(pid, procfs.command_line(pid, stat.name), procfs.folder(pid), since)
         return None
 
     def occupants(self, listeners: Collection[Listener]) -> tuple[Occupant, ...]:

@@ -209,7 +209,7 @@ class MacHost(PosixHost):
             row = _processes(pid).get(pid) if each.inode == listener.inode else None
             if row is not None:
                 command = " ".join(_run("ps", "-ww", "-o", "command=", "-p", str(pid)).split())
-                return Holder(pid, command[:80] or row.name, None, max(0.0, time.time() - row.started))
+                return Holder(pid, command[:80] or row.name, None, row.started)
         return None
 
     def occupants(self, listeners: Collection[Listener]) -> tuple[Occupant, ...]:

@@ -361,7 +361,8 @@ class FakeHost:
         for socket in self.machine.sockets:
             if socket.listener.inode == listener.inode and self.machine.readable:
                 owner = socket.owner
-                return Holder(owner.pid, owner.command, owner.cwd, self.now() - owner.born)
+                since = self.wall() - (self.now() - owner.born)
+                return Holder(owner.pid, owner.command, owner.cwd, since)
         return None
 
     def occupants(self, listeners: Collection[Listener]) -> tuple[Occupant, ...]:

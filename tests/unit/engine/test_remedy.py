@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,10 +62,12 @@ def test_every_kind_that_is_recognised_is_explained() -> None:
 
 
 def test_a_port_is_named_with_its_holder_and_no_hope_is_lost(says: Explain, host: FakeHost) -> None:
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(host.wall()))
     holder = host.machine.start(Program(listens=(Listen(9229),)), "node --inspect other.js", cwd="/other")
     host.advance(1)
     cause = says(Kind.PORT_IN_USE, port=9229)
-    said = f"port 9229 is in use by pid {holder.pid} (`node --inspect other.js`) in /other"
+    who = f"pid {holder.pid} (`node --inspect other.js`) in /other, running since {since}"
+    said = f"port 9229 is in use by {who}"
     assert cause.words == f"{said}; `procman free 9229` ends that"
     assert not cause.hopeless
 
