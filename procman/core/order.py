@@ -53,16 +53,16 @@ def find_cycle(dependencies: Dependencies) -> tuple[str, ...] | None:
     return None
 
 
-def dependents_of(name: str, dependencies: Dependencies) -> tuple[str, ...]:
-    """Return every app that depends on `name`, directly or through others."""
-    start = [name] if name in dependencies else []
-    return _reachable(start, _dependents(dependencies), dependencies, without=name)
-
-
 def with_dependencies(names: Iterable[str], dependencies: Dependencies) -> tuple[str, ...]:
     """Return `names` and all that they depend on, directly or through others."""
-    edges = {name: _present(dependencies, name) for name in dependencies}
-    return _reachable([name for name in names if name in edges], edges, dependencies)
+    ahead = [name for name in names if name in dependencies]
+    seen = set(ahead)
+    while ahead:
+        for name in _present(dependencies, ahead.pop()):
+            if name not in seen:
+                seen.add(name)
+                ahead.append(name)
+    return tuple(name for name in dependencies if name in seen)
 
 
 def _next_step(path: dict[str, Iterable[str]], finished: set[str]) -> str | None:
@@ -86,16 +86,3 @@ def _dependents(dependencies: Dependencies) -> dict[str, list[str]]:
         for dependency in _present(dependencies, name):
             dependents[dependency].append(name)
     return dependents
-
-
-def _reachable(
-    start: list[str], edges: Mapping[str, list[str]], order: Iterable[str], *, without: str | None = None
-) -> tuple[str, ...]:
-    seen = set(start)
-    ahead = list(start)
-    while ahead:
-        for name in edges[ahead.pop()]:
-            if name not in seen:
-                seen.add(name)
-                ahead.append(name)
-    return tuple(name for name in order if name in seen and name != without)

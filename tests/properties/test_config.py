@@ -177,7 +177,6 @@ def an_order_respects_every_dependency(graph: dict[str, list[str]]) -> None:
     for name, dependencies in graph.items():
         for dependency in set(dependencies) & set(graph):
             assert ordered.index(dependency) < ordered.index(name)
-            assert name in order.dependents_of(dependency, graph)
             assert dependency in order.with_dependencies([name], graph)
 
 
@@ -191,7 +190,6 @@ def test_an_order_respects_every_dependency() -> None:
         ("start_order", lambda graph: tuple(graph)),
         ("find_cycle", lambda graph: None),
         ("find_cycle", lambda graph: ("0", "0") if graph.get("0") else None),
-        ("dependents_of", lambda name, graph: ()),
         ("with_dependencies", lambda names, graph: tuple(names)),
     ],
 )

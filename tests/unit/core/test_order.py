@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from procman.core.order import dependents_of, find_cycle, start_order, with_dependencies
+from procman.core.order import find_cycle, start_order, with_dependencies
 
 DIAMOND = {"web": ["api", "auth"], "api": ["db"], "auth": ["db"], "db": [], "worker": []}
 
@@ -56,12 +56,6 @@ def test_a_chain_longer_than_the_stack_is_ordered() -> None:
     assert find_cycle(chain) is None
     assert start_order(chain)[0] == "app5000"
     assert len(with_dependencies(["app0"], chain)) == 5001
-
-
-def test_dependents_are_all_that_wait_directly_or_through_others() -> None:
-    assert dependents_of("db", DIAMOND) == ("web", "api", "auth")
-    assert dependents_of("web", DIAMOND) == ()
-    assert dependents_of("unknown", DIAMOND) == ()
 
 
 def test_the_dependencies_of_apps_come_with_them() -> None:
