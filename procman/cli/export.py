@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from functools import partial
 
 import click
 
@@ -18,6 +20,14 @@ from procman.config.read import parse_config
 from procman.config.source import read_source
 
 
+def label(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return a name that Kubernetes takes for a namespace."""
+    if value is None or re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", value):
+        return value
+    expected = "1 to 63 small letters, digits and `-`, which stands neither first nor last"
+    raise click.BadParameter(f"expected {expected}, got `{value}`", context, parameter)
+
+
 @click.command()
 @click.argument("form", metavar="FORMAT", type=click.Choice(tuple(EXPORTS)))
 @options.apps
@@ -25,6 +35,8 @@ from procman.config.source import read_source
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @click.option("--user/--system", "user", default=True, help="systemd, launchd: for you, or for the machine.")
 @click.option("--image", metavar="IMAGE", help="compose, kubernetes: the image that the apps run in.")
+@click.option("--namespace", callback=label, metavar="NAME", help="kubernetes: where the objects belong.")
+@click.option("--secrets", is_flag=True, help="kubernetes: write down what looks secret, too.")
 @click.pass_obj
 def command(
     file: str | None,
@@ -34,11 +46,13 @@ def command(
     force: bool,
     user: bool,
     image: str | None,
+    namespace: str | None,
+    secrets: bool,
 ) -> int:
     """Write APPS as files of another tool, and say what is not carried over.
 
-    FORMAT is procfile, systemd, launchd, compose or kubernetes. What is lost is told beside it, with its
-    place.
+    FORMAT is procfile, systemd, launchd, compose or kubernetes. What is lost is told beside it,
+    with its place.
     """
     project = find_project(file)
     try:
@@ -48,7 +62,11 @@ def command(
         raise FileFailure(error.render()) from error
     names = choose(apps, config.enabled_apps())
     chosen = subjects(config, source, names)
-    exported = EXPORTS[form](chosen, Options(system=not user, image=image, find=shutil.which))
+    wishes = Options(system=not user, image=image, namespace=namespace, secrets=secrets, find=shutil.which)
+    try:
+        exported = EXPORTS[form](chosen, wishes)
+    except InvalidConfig as error:  # an env file, whose values were asked for
+        raise FileFailure(error.render()) from error
     if output is None:
         _print(exported)
     else:
@@ -76,7 +94,10 @@ def _write(exported: Exported, folder: str, *, force: bool) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
         for path, text in paths.items():
-            with open(path, "w", encoding="utf-8") as file:
+            mode = 0o600 if os.path.basename(path) in exported.private else 0o666
+            with open(path, "w", encoding="utf-8", opener=partial(os.open, mode=mode)) as file:
+                if mode == 0o600:  # it may have been there with another one
+                    os.fchmod(file.fileno(), mode)
                 file.write(text)
             click.echo(f"wrote {shown(path)}")
     except OSError as error:

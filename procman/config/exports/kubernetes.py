@@ -2,214 +2,238 @@
 
 from __future__ import annotations
 
-import math
-import os
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from procman.config.exports.calendar import cron_job
+from procman.config.exports.kubernetes_pod import (
+    Variables,
+    Workload,
+    has_service,
+    is_numbered,
+    pod,
+    variables,
+)
+from procman.config.exports.kubernetes_probes import MOST, Manifest
 from procman.config.exports.subject import Exported, Options, Subject
 from procman.config.exports.yaml_text import yaml_text
-from procman.core.config import Check, CheckKind, Command, Condition, Restart
-from procman.core.secrets import HIDDEN, hide
+from procman.core.config import CheckKind, Restart
 
-Manifest = dict[str, object]
-
-PLACEHOLDER = "REGISTRY/NAME:TAG"
-_CARRIED = (
+CARRIED = (
     "command", "shell", "cwd", "port", "env", "env_file", "restart", "check", "check_interval",
-    "start_timeout", "give_up", "stop_signal", "stop_timeout", "depends_on", "autostart", "instances",
-    "max_memory", "schedule", "user", "group", "prepare",
+    "start_timeout", "stop_timeout", "depends_on", "autostart", "instances", "max_memory", "schedule",
+    "user", "group",
 )  # fmt: skip
-_VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+# `prepare`, `backoff`… have reasons of their own here.
+_REASONS = {
+    "prepare": "it belongs in the build of the image: `procman export dockerfile` runs it there",
+    "backoff": "Kubernetes waits 10 s after a failure, then twice as long each time, 5 minutes at most",
+    "stop_signal": "a container is stopped with the `STOPSIGNAL` of its image, else with SIGTERM",
+    "give_up": "Kubernetes never gives up on what is to run for ever",
+    "host": "a kubelet asks on the pod's own address: listen on `0.0.0.0` or `::`",
+    "watch": "an image does not change",
+    "watch_ignore": "an image does not change",
+    "prepare_inputs": "an image does not change",
+    "port_policy": "a pod has all ports to itself",
+    "logs": "the node keeps the output, and rotates it",
+    "umask": "the command has to set it itself",
+    "limits": "the node says what a container may open and use",
+    "nice": "it shares processors by `resources.requests.cpu`",
+}
+_LONGEST = 52  # characters: a CronJob adds 11 to its name for that of a Job, whose limit is 63
+_LOCAL = re.compile(r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]):(\d+)")
 
 
 def export_kubernetes(apps: Sequence[Subject], options: Options) -> Exported:
-    """Return a file for each app; instances of one app are its replicas."""
+    """Return a file for each table, and one more for what is secret in it, if that is to be written."""
     exported = Exported(losses=apps[0].losses if apps else [])
-    counts: dict[str, int] = {}
-    for subject in apps:
-        counts[subject.app.table] = counts.get(subject.app.table, 0) + 1
-    for subject in apps:
-        if counts.pop(subject.app.table, 0) == 0:
-            continue  # another instance of one that is there
-        count = sum(each.app.table == subject.app.table for each in apps)
-        name = object_name(subject.app.table)
-        documents = _manifests(subject, options, name, count)
-        exported.files[f"{name}.yaml"] = "---\n".join(map(yaml_text, documents))
-        subject.lose_others(_CARRIED, "Kubernetes")
+    if not apps:
+        return exported
+    names = object_names(apps[0].project.tables)
+    together = {each.app.name: each for each in apps}
+    for table in dict.fromkeys(each.app.table for each in apps):
+        family = [each for each in apps if each.app.table == table]
+        first = family[0]
+        work = Workload(first, names[first.app.name], len(family), is_numbered(first), names, together)
+        told = variables(work, options)
+        documents, secrets = _manifests(work, options, told), _secrets(work, options, told)
+        exported.files[f"{work.name}.yaml"] = _text(documents)
+        if secrets:
+            file = f"{work.name}.secret.yaml"  # no app's own: their names have no dot
+            exported.files[file] = _text(secrets)
+            exported.private.add(file)
+        _lost(work, told, apps)
     return exported
 
 
-def object_name(app: str) -> str:
-    """Return the name of an app as a label of DNS, which begins with a letter."""
-    fit = re.sub(r"[^a-z0-9]+", "-", app.lower()).strip("-")
-    return (fit if fit[:1].isalpha() else f"app-{fit}")[:63].rstrip("-")
+def object_names(tables: Mapping[str, str]) -> dict[str, str]:
+    """Return the name that the objects of each app have: a label of DNS, and no two tables the same.
+
+    Args:
+        tables: the table of each app of the project, by its name.
+    """
+    found: dict[str, str] = {}
+    for table in dict.fromkeys(tables.values()):
+        fit = re.sub(r"[^a-z0-9]+", "-", table.lower()).strip("-")
+        fit = fit if fit[:1].isalpha() else f"app-{fit}"
+        if len(fit) > _LONGEST or fit in found.values():
+            fit = f"{fit[: _LONGEST - 7].rstrip('-')}-{hashlib.sha256(table.encode()).hexdigest()[:6]}"
+        found[table] = fit
+    return {app: found[table] for app, table in tables.items()}
 
 
-def _manifests(subject: Subject, options: Options, name: str, count: int) -> list[Manifest]:
-    app = subject.app
+def _text(documents: Iterable[Manifest]) -> str:
+    return "---\n".join(map(yaml_text, documents))
+
+
+def _manifests(work: Workload, options: Options, told: Variables) -> list[Manifest]:
     found: list[Manifest] = []
-    plain, secret = _variables(subject)
-    if plain:
-        found.append(_object("v1", "ConfigMap", name, subject, {"data": plain}))
-    if secret:
-        subject.lose(
-            "env", f"what looks secret is in the Secret of `{name}.yaml`: keep it out of repositories"
-        )
-        found.append(_object("v1", "Secret", name, subject, {"type": "Opaque", "stringData": secret}))
-    pod = _pod(subject, options, name, sources=_sources(subject, name, plain, secret))
-    _lost(subject)
-    schedule = subject.value("schedule")
-    spec: Manifest
-    if schedule:
-        job = {"spec": {"template": _template(name, {**pod, "restartPolicy": "Never"})}}
-        spec = {"schedule": str(schedule), "concurrencyPolicy": "Forbid", "jobTemplate": job}
-        return [*found, _object("batch/v1", "CronJob", name, subject, {"spec": spec})]
-    if subject.is_awaited or app.restart is Restart.NEVER:
-        policy = "Never" if app.restart is Restart.NEVER else "OnFailure"
-        retries = 0 if policy == "Never" else max(0, app.give_up.starts - 1)
-        spec = {"backoffLimit": retries, "template": _template(name, {**pod, "restartPolicy": policy})}
-        return [*found, _object("batch/v1", "Job", name, subject, {"spec": spec})]
-    if app.restart is Restart.ON_FAILURE:
-        subject.lose("restart", "a Deployment starts again whatever has ended, for whichever reason")
-    spec = {
-        "replicas": count if app.autostart else 0,
-        "selector": {"matchLabels": {"app.kubernetes.io/name": name}},
-        "template": _template(name, pod),
-    }
-    found.append(_object("apps/v1", "Deployment", name, subject, {"spec": spec}))
-    if app.port is not None:
-        ports = [{"name": "main", "port": app.port, "targetPort": app.port}]
-        spec = {"selector": {"app.kubernetes.io/name": name}, "ports": ports}
-        found.append(_object("v1", "Service", name, subject, {"spec": spec}))
+    if told.plain:
+        found.append(_object("v1", "ConfigMap", work, options, {"data": told.plain}))
+    found += _account(work, options)
+    found.append(_workload(work, options, pod(work, options, told)))
+    if has_service(work.subject):
+        port = work.subject.app.port
+        spec: Manifest = {"selector": {"app.kubernetes.io/name": work.name}}
+        if work.numbered and not work.subject.ends:
+            spec["clusterIP"] = "None"  # each pod has a name of its own below that of the Service
+        spec["ports"] = [{"name": "main", "port": port, "targetPort": port}]
+        found.append(_object("v1", "Service", work, options, {"spec": spec}))
+    elif work.numbered and not work.subject.ends:
+        spec = {"selector": {"app.kubernetes.io/name": work.name}, "clusterIP": "None"}
+        found.append(_object("v1", "Service", work, options, {"spec": spec}))
     return found
 
 
-def _object(version: str, kind: str, name: str, subject: Subject, body: Mapping[str, object]) -> Manifest:
-    labels = {"app.kubernetes.io/name": name, "app.kubernetes.io/part-of": subject.project.name[:63]}
-    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "labels": labels}, **body}
+def _account(work: Workload, options: Options) -> list[Manifest]:
+    """Return the account of what waits for a Job: it may read that, and nothing else."""
+    if not work.jobs:
+        return []
+    rule = {"apiGroups": ["batch"], "resources": ["jobs"], "resourceNames": work.jobs, "verbs": ["get"]}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": work.name}
+    where = options.namespace or "default"  # an API server refuses a binding that does not say it
+    if options.namespace is None:
+        why = f"the account that reads the Job `{work.jobs[0]}` is bound in the namespace `{where}`"
+        work.subject.lose("depends_on", f"{why}; `--namespace` says another")
+    subject = {"kind": "ServiceAccount", "name": work.name, "namespace": where}
+    binding: Manifest = {"roleRef": reference, "subjects": [subject]}
+    version = "rbac.authorization.k8s.io/v1"
+    return [
+        _object("v1", "ServiceAccount", work, options, {}),
+        _object(version, "Role", work, options, {"rules": [rule]}),
+        _object(version, "RoleBinding", work, options, binding),
+    ]
 
 
-def _template(name: str, pod: Mapping[str, object]) -> Manifest:
-    return {"metadata": {"labels": {"app.kubernetes.io/name": name}}, "spec": dict(pod)}
-
-
-def _pod(subject: Subject, options: Options, name: str, sources: list[Manifest]) -> Manifest:
-    app = subject.app
-    if options.image is None:
-        subject.lose("command", f"the image is `{PLACEHOLDER}` until you write yours; `--image` says which")
-    container: Manifest = {
-        "name": name,
-        "image": options.image or PLACEHOLDER,
-        "command": [each.replace("$(", "$$(") for each in _words(app.command)],
+def _workload(work: Workload, options: Options, pod: Manifest) -> Manifest:
+    """Return the object that runs the app: what ends is a Job, what is numbered a StatefulSet."""
+    subject, app = work.subject, work.subject.app
+    if app.schedule is not None:
+        return _cron_job(work, options, pod)
+    if subject.ends:
+        spec = _job(work, pod, stopped=not app.autostart)
+        return _object("batch/v1", "Job", work, options, {"spec": spec})
+    if app.restart is Restart.ON_FAILURE:
+        subject.lose("restart", "a Deployment starts again whatever has ended, for whichever reason")
+    spec = {
+        "replicas": work.count if app.autostart else 0,
+        "selector": {"matchLabels": {"app.kubernetes.io/name": work.name}},
     }
-    if subject.folder != ".":
-        subject.lose("cwd", "the image says in which folder a command runs")
-    if sources:
-        container["envFrom"] = sources
-    if app.port is not None:
-        container["ports"] = [{"name": "main", "containerPort": app.port}]
-    container |= _probes(subject)
-    memory = subject.value("max_memory")
-    if memory is not None:
-        container["resources"] = {"requests": {"memory": str(memory)}, "limits": {"memory": str(memory)}}
-    pod: Manifest = {"containers": [container], "terminationGracePeriodSeconds": math.ceil(app.stop_timeout)}
-    ids = {"runAsUser": subject.value("user"), "runAsGroup": subject.value("group")}
-    numbers = {
-        key: int(str(value)) for key, value in ids.items() if value is not None and str(value).isdecimal()
+    if work.numbered:
+        spec |= {"serviceName": work.name, "ordinals": {"start": 1}, "podManagementPolicy": "Parallel"}
+    elif work.count == 1:
+        spec["strategy"] = {"type": "Recreate"}  # no second copy before the first has ended
+    spec["template"] = _template(work, pod)
+    return _object("apps/v1", "StatefulSet" if work.numbered else "Deployment", work, options, {"spec": spec})
+
+
+def _cron_job(work: Workload, options: Options, pod: Manifest) -> Manifest:
+    subject, app = work.subject, work.subject.app
+    schedule = cron_job(app.schedule or "")
+    if schedule is None:
+        why = f"Kubernetes has no `{app.schedule}`: the CronJob is suspended until you write its `schedule`"
+        subject.lose("schedule", why)
+    else:
+        subject.lose("schedule", "its times are those of the cluster, mostly UTC; `timeZone` says another")
+    spec: Manifest = {
+        "schedule": schedule or "@yearly",
+        "concurrencyPolicy": "Forbid",
+        "suspend": schedule is None or not app.autostart,
+        "jobTemplate": {"spec": _job(work, pod)},
     }
-    for key, value in ids.items():
-        if value is not None and key not in numbers:
-            subject.lose("user" if key == "runAsUser" else "group", "a container knows numbers, not names")
-    return {**pod, "securityContext": numbers} if numbers else pod
+    return _object("batch/v1", "CronJob", work, options, {"spec": spec})
 
 
-def _words(command: Command) -> list[str]:
-    return ["/bin/sh", "-c", command.words[0]] if command.shell else list(command.words)
+def _job(work: Workload, pod: Manifest, *, stopped: bool | None = None) -> Manifest:
+    """Return a Job's specification; with several instances all of them run, each with its number."""
+    app = work.subject.app
+    never = app.restart is Restart.NEVER or app.schedule is not None
+    # Without an end is the largest number there is. The first start is none of the retries.
+    starts = 1 if never else app.give_up.starts or MOST
+    spec: Manifest = {"backoffLimit": max(0, starts - 1)}
+    if stopped:
+        spec["suspend"] = True
+    if work.count > 1:
+        spec |= {"completions": work.count, "parallelism": work.count, "completionMode": "Indexed"}
+    spec["template"] = _template(work, {**pod, "restartPolicy": "Never" if never else "OnFailure"})
+    return spec
 
 
-def _variables(subject: Subject) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the variables of the app: those that may be seen, and those that look secret."""
-    plain: dict[str, str] = {}
-    secret: dict[str, str] = {}
-    for name, value in subject.environment().items():
-        if not _VARIABLE.fullmatch(name):
-            subject.lose(f"env.{name}", "Kubernetes takes letters, digits, `-`, `_` and `.` for a name")
-        else:
-            (secret if hide(name, value) == HIDDEN else plain)[name] = value
-    return plain, secret
+def _object(
+    version: str, kind: str, work: Workload, options: Options, body: Mapping[str, object]
+) -> Manifest:
+    part_of = work.subject.project.name[:63].rstrip("-")
+    meta: Manifest = {"name": work.name}
+    if options.namespace is not None:
+        meta["namespace"] = options.namespace
+    meta["labels"] = {"app.kubernetes.io/name": work.name, "app.kubernetes.io/part-of": part_of}
+    return {"apiVersion": version, "kind": kind, "metadata": meta, **body}
 
 
-def _sources(
-    subject: Subject, name: str, plain: Mapping[str, str], secret: Mapping[str, str]
-) -> list[Manifest]:
-    """Return where the container takes its variables from; a later one wins, as with procman."""
-    found: list[Manifest] = []
-    for number, path in enumerate(subject.app.env_file, 1):
-        file = f"{name}-env" if number == 1 else f"{name}-env-{number}"
-        shown = os.path.relpath(path, subject.project.folder)
-        make = f"`kubectl create secret generic {file} --from-env-file={shown}`"
-        subject.lose("env_file", f"its variables are expected in a Secret that you make: {make}")
-        found.append({"secretRef": {"name": file}})
-    found += [{"configMapRef": {"name": name}}] if plain else []
-    return found + ([{"secretRef": {"name": name}}] if secret else [])
+def _template(work: Workload, pod: Mapping[str, object]) -> Manifest:
+    return {"metadata": {"labels": {"app.kubernetes.io/name": work.name}}, "spec": dict(pod)}
 
 
-def _probes(subject: Subject) -> Manifest:
-    """Return a probe each for the start, for readiness and for life, all of them the app's check."""
-    app, check = subject.app, subject.app.check
-    handler = _handler(subject, check)
-    if handler is None:
-        return {}
-    period = max(1, round(check.retry_interval))
-    timeout = max(1, math.ceil(check.timeout))
-    start = {"periodSeconds": period, "failureThreshold": max(1, math.ceil(app.start_timeout / period))}
-    steady = {"periodSeconds": max(1, round(app.check_interval)), "failureThreshold": check.failures}
-    if check.successes > 1:
-        subject.lose("check.successes", "it holds for readiness alone")
-    return {
-        "startupProbe": {**handler, "timeoutSeconds": timeout, **start},
-        "readinessProbe": {
-            **handler,
-            "timeoutSeconds": timeout,
-            **steady,
-            "successThreshold": check.successes,
-        },
-        "livenessProbe": {**handler, "timeoutSeconds": timeout, **steady},
-    }
+def _secrets(work: Workload, options: Options, told: Variables) -> list[Manifest]:
+    """Return the Secrets of an app, if they are to be written: they overwrite those that are there."""
+    if not options.secrets:
+        return []
+    named = {work.name: told.secret, **{name: data or {} for name, data in told.files.items()}}
+    found = []
+    for name, data in named.items():
+        if data:
+            secret = _object("v1", "Secret", work, options, {"type": "Opaque", "stringData": data})
+            found.append({**secret, "metadata": {**_mapping(secret["metadata"]), "name": name}})
+    return found
 
 
-def _handler(subject: Subject, check: Check) -> Manifest | None:
-    match check.kind:
-        case CheckKind.TCP:
-            return {"tcpSocket": {"port": subject.app.port}}
-        case CheckKind.HTTP:
-            get: Manifest = {"path": check.path, "port": subject.app.port}
-            if check.headers:
-                get["httpHeaders"] = [{"name": name, "value": value} for name, value in check.headers]
-            if check.status != ((200, 399),):
-                subject.lose("check.status", "Kubernetes takes any status from 200 to 399")
-            return {"httpGet": get}
-        case CheckKind.EXEC if check.command is not None:
-            return {"exec": {"command": _words(check.command)}}
-        case CheckKind.LOG:
-            subject.lose("check.log", "Kubernetes reads no output")
-    return None
+def _mapping(value: object) -> Manifest:
+    assert isinstance(value, dict), "the metadata of an object is a table"
+    return value
 
 
-def _lost(subject: Subject) -> None:
-    app = subject.app
-    for name, condition in app.depends_on:
-        if condition is Condition.COMPLETED:
-            reason = f"nothing waits for the Job `{object_name(name)}`: apply it first, and wait for it"
-        else:
-            reason = (
-                f"Kubernetes starts everything at once: the app has to bear that `{name}` is not there yet"
-            )
-        subject.lose("depends_on", reason)
-    if app.prepare is not None:
-        subject.lose("prepare", "it belongs in the build of the image")
-    if app.stop_signal != "SIGTERM":
-        subject.lose(
-            "stop_signal", "a container is stopped with SIGTERM, or with the `STOPSIGNAL` of its image"
-        )
+def _lost(work: Workload, told: Variables, apps: Sequence[Subject]) -> None:
+    """Note what of the app is not in its manifests, beside what was noted where it would be."""
+    subject, app = work.subject, work.subject.app
+    if (
+        app.port is not None
+        and app.check.kind in (CheckKind.TCP, CheckKind.HTTP)
+        and "host" not in subject.places
+    ):
+        subject.lose("port", _REASONS["host"])
+    if work.count > 1 and not work.numbered:
+        alike = "they are replicas that do not know which they are"
+        subject.lose("instances", f"{alike}, all with port {app.port}" if app.port is not None else alike)
+    ports = {str(each.app.port): each.app.name for each in apps if each.app.port not in (None, app.port)}
+    for name, value in (*told.plain.items(), *told.numbered.items()):
+        for port in _LOCAL.findall(value):
+            if port in ports:
+                there = f"{work.names[ports[port]]}:{port}"
+                subject.lose(f"env.{name}", f"`{ports[port]}` is not on `localhost` there, but at `{there}`")
+    if work.numbered and subject.ends:
+        subject.lose("instances", "a Job counts its pods from 0, not from 1")
+    for key in subject.places:
+        if key in _REASONS and not (key == "give_up" and subject.ends):
+            subject.lose(key, _REASONS[key])
+    subject.lose_others((*CARRIED, *_REASONS), "Kubernetes")

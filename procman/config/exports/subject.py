@@ -13,7 +13,7 @@ from procman.config.positions import locate
 from procman.config.procfile import is_procfile
 from procman.config.source import Source
 from procman.config.syntax import parse_toml
-from procman.core.config import AppConfig, Condition, Config
+from procman.core.config import AppConfig, Condition, Config, Restart
 from procman.core.fields import APP
 from procman.core.secrets import HIDDEN, hide
 
@@ -38,6 +38,7 @@ class Exported:
     """What an export gives: the files, and what is not in them."""
 
     files: dict[str, str] = field(default_factory=dict)  # name: text
+    private: set[str] = field(default_factory=set)  # names of those that hold secrets
     losses: list[Loss] = field(default_factory=list)
 
 
@@ -47,6 +48,8 @@ class Options:
 
     system: bool = False  # of systemd and launchd: for the machine, not for one user
     image: str | None = None  # of containers
+    namespace: str | None = None  # of Kubernetes
+    secrets: bool = False  # of Kubernetes: write down what looks secret
     find: Find = lambda name: None
 
 
@@ -79,15 +82,18 @@ class Subject:
         """The folder of the app below that of the project; `.` is the same."""
         return os.path.relpath(self.app.cwd, self.project.folder)
 
-    def environment(self, *, secrets: str | None = None) -> dict[str, str]:
+    def environment(
+        self, *, secrets: str | None = None, given: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         """Return the variables of the app, with `${VAR}` filled in from each other.
 
         One that is filled in from outside is known at each start only: it is left out, and lost.
 
         Args:
             secrets: what to say of a variable that looks secret and is written down all the same.
+            given: what the other tool sets itself, or how it spells that.
         """
-        known = {} if self.app.port is None else {"PORT": str(self.app.port)}
+        known = dict(given or {}) | ({} if self.app.port is None else {"PORT": str(self.app.port)})
         for name, text in self.app.env:
             missing: list[str] = []
 
@@ -117,6 +123,11 @@ class Subject:
         """Whether an app waits for this one to be completed."""
         return self.app.name in self.project.awaited
 
+    @property
+    def ends(self) -> bool:
+        """Whether it is to run to its end, and not for ever."""
+        return self.is_awaited or self.app.restart is Restart.NEVER or self.app.schedule is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
@@ -126,6 +137,7 @@ class Project:
     folder: str
     shown: str
     awaited: frozenset[str]  # apps that others wait for to be completed
+    tables: Mapping[str, str]  # the table of each app
 
 
 def subjects(config: Config, source: Source, names: Sequence[str]) -> tuple[Subject, ...]:
@@ -144,7 +156,8 @@ def subjects(config: Config, source: Source, names: Sequence[str]) -> tuple[Subj
         if condition is Condition.COMPLETED
     )
     name = re.sub(r"[^a-z0-9]+", "-", os.path.basename(config.folder).lower()).strip("-") or "project"
-    project = Project(name, config.folder, source.shown, awaited)
+    tables = {name: app.table for name, app in apps.items()}
+    project = Project(name, config.folder, source.shown, awaited, tables)
     places = _places(source, {name: apps[name].table for name in names})
     losses: list[Loss] = []
     return tuple(Subject(apps[name], project, places[name], losses) for name in names)

@@ -124,3 +124,33 @@ def test_export_prints_or_writes_and_overwrites_only_if_told(folder: Path, capsy
 def test_export_knows_no_other_app(folder: Path) -> None:
     (folder / "portwatch.toml").write_text('[apps.web]\ncommand = "node web.js"\n')
     assert main(["export", "compose", "nope"]) == 4
+
+
+def test_export_writes_secrets_only_if_asked_and_for_nobody_else(folder: Path, capsys: Captured) -> None:
+    (folder / "portwatch.toml").write_text('[apps.web]\ncommand = "node x"\nenv.API_KEY = "hush"\n')
+    assert main(["export", "kubernetes"]) == 0
+    assert "hush" not in "".join(capsys.readouterr())
+
+    assert main(["export", "kubernetes", "--secrets", "-o", "k8s", "--namespace", "shop"]) == 0
+    secret = folder / "k8s" / "web.secret.yaml"
+    assert "API_KEY: hush" in secret.read_text()
+    assert "namespace: shop" in secret.read_text()
+    assert secret.stat().st_mode & 0o777 == 0o600
+    secret.chmod(0o644)
+    assert main(["export", "kubernetes", "--secrets", "-o", "k8s", "--force"]) == 0
+    assert secret.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["Shop", "-a", "a" * 64, "a.b"])
+def test_export_takes_no_namespace_that_kubernetes_would_not(
+    folder: Path, capsys: Captured, name: str
+) -> None:
+    (folder / "portwatch.toml").write_text('[apps.web]\ncommand = "node x"\n')
+    assert main(["export", "kubernetes", f"--namespace={name}"]) == 2
+    assert "small letters" in capsys.readouterr().err
+
+
+def test_export_says_what_is_wrong_with_an_env_file(folder: Path, capsys: Captured) -> None:
+    (folder / "portwatch.toml").write_text('[apps.web]\ncommand = "node x"\nenv_file = "gone"\n')
+    assert main(["export", "kubernetes", "--secrets"]) == 2
+    assert "no such file" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from procman.config.exports.calendar import on_calendar, start_calendar
+from procman.config.exports.calendar import cron_job, on_calendar, start_calendar
 from procman.config.exports.every import EXPORTS
 from procman.config.exports.subject import Exported, Options, subjects
 from procman.config.exports.yaml_text import yaml_text
@@ -183,32 +183,6 @@ def test_compose_gets_no_secret_and_fills_in_variables_itself() -> None:
     assert web["depends_on"]["db"] == {"condition": "service_healthy"}
 
 
-def test_kubernetes_accepts_its_manifests() -> None:
-    validate = pytest.importorskip("kubernetes_validate")
-    kinds = []
-    for text in export("kubernetes", image="registry.example.com/web:1").files.values():
-        for document in read_yaml(text):
-            validate.validate(document, validate.latest_version(), strict=True)
-            kinds.append(document["kind"])
-    assert sorted(set(kinds)) == ["ConfigMap", "Deployment", "Job", "Secret", "Service"]
-
-
-def test_kubernetes_gets_a_probe_for_start_readiness_and_life() -> None:
-    documents = {each["kind"]: each for each in read_yaml(export("kubernetes").files["web.yaml"])}
-    (container,) = documents["Deployment"]["spec"]["template"]["spec"]["containers"]
-    get = {"path": "/health?x='1'", "port": 5173, "httpHeaders": [{"name": "X-A", "value": "b"}]}
-    assert container["startupProbe"] == {
-        "httpGet": get, "timeoutSeconds": 2, "periodSeconds": 1, "failureThreshold": 120
-    }  # fmt: skip
-    assert container["livenessProbe"]["periodSeconds"] == 15
-    assert container["readinessProbe"]["successThreshold"] == 2
-    assert container["image"] == "REGISTRY/NAME:TAG"
-    assert documents["Secret"]["stringData"] == {"API_KEY": "hush"}
-    assert "API_KEY" not in documents["ConfigMap"]["data"]
-    many = {each["kind"]: each for each in read_yaml(export("kubernetes").files["many.yaml"])}
-    assert many["Deployment"]["spec"]["replicas"] == 3
-
-
 @pytest.mark.parametrize(
     ("cron", "calendar"),
     [
@@ -235,6 +209,25 @@ def test_a_cron_expression_has_intervals_of_launchd() -> None:
         {"Minute": 0, "Hour": 3, "Weekday": 1}, {"Minute": 0, "Hour": 15, "Weekday": 1}
     ]  # fmt: skip
     assert start_calendar("*/5 * * * *") is None
+
+
+@pytest.mark.parametrize(
+    ("cron", "schedule"),
+    [
+        ("0 3 * * *", "0 3 * * *"),
+        ("@daily", "@daily"),
+        ("*/5 9-17 1,15 jan mon-fri", "*/5 9-17 1,15 1 1-5"),
+        ("0 0 * * 7", "0 0 * * 0"),
+        ("0 0 * * 5-7,2", "0 0 * * 5-6,0,2"),
+        ("0 0 * * 0-7", "0 0 * * 0-6"),
+        ("0 0 L * *", None),
+        ("0 0 * * 1#2", None),
+        ("0 0 * * 5-7/2", None),
+        ("nonsense", None),
+    ],
+)
+def test_a_cron_expression_has_a_schedule_of_a_cron_job(cron: str, schedule: str | None) -> None:
+    assert cron_job(cron) == schedule
 
 
 @pytest.mark.parametrize(
@@ -323,5 +316,3 @@ def test_a_schedule_is_a_timer_a_calendar_and_a_cron_job() -> None:
     assert document["KeepAlive"] is False
     (job,) = read_yaml(scheduled("kubernetes", "0 3 * * 1-5"))
     assert (job["kind"], job["spec"]["schedule"]) == ("CronJob", "0 3 * * 1-5")
-    validate = pytest.importorskip("kubernetes_validate")
-    validate.validate(job, validate.latest_version(), strict=True)
