@@ -51,7 +51,7 @@ def command(
 ) -> int:
     """Write APPS as files of another tool, and say what is not carried over.
 
-    FORMAT is procfile, systemd, launchd, compose or kubernetes. What is lost is told beside it,
+    FORMAT is procfile, systemd, launchd, compose, dockerfile or kubernetes. What is lost is told beside it,
     with its place.
     """
     project = find_project(file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from procman.config.exports.compose import export_compose
+from procman.config.exports.dockerfile import export_dockerfile
 from procman.config.exports.kubernetes import export_kubernetes
 from procman.config.exports.launchd import export_launchd
 from procman.config.exports.procfile import export_procfile
@@ -16,5 +17,6 @@ EXPORTS: Mapping[str, Callable[[Sequence[Subject], Options], Exported]] = {
     "systemd": export_systemd,
     "launchd": export_launchd,
     "compose": export_compose,
+    "dockerfile": export_dockerfile,
     "kubernetes": export_kubernetes,
 }
