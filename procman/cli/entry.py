@@ -22,6 +22,8 @@ _STATUS = ("status", "ps", "ls")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if os.getpid() == 1:
+        _end_by_signals()
     try:
         code = _run(words)
         sys.stdout.flush()
@@ -32,6 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Nobody reads any more. The interpreter would try to flush at its end, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.BROKEN_PIPE
+
+
+def _end_by_signals() -> None:
+    """Let SIGTERM end this process, also as the first one of a container: the kernel would drop it there."""
+    import signal
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(exits.DONE))
 
 
 def _run(words: list[str]) -> int:

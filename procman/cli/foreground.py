@@ -182,11 +182,11 @@ _DIED = "the manager has ended without a word; `procman up` takes its apps back"
 
 
 @contextlib.contextmanager
-def signals_as_bytes() -> Iterator[int]:
-    """Give a descriptor that gets a byte for each signal that asks this command to end."""
+def signals_as_bytes(numbers: Sequence[signal.Signals] = _SIGNALS) -> Iterator[int]:
+    """Give a descriptor that gets the number of each of these signals, as a byte."""
     read, write = os.pipe()
     os.set_blocking(write, False)
-    before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     waking = signal.set_wakeup_fd(write)
     try:
         yield read

@@ -17,6 +17,7 @@ from procman.cli.pursue import conclude, hear
 from procman.control.ask import Lost, NotRunning, Refused
 from procman.control.client import Conversation, call
 from procman.control.launch import LaunchFailed, Manager, ensure_manager
+from procman.control.orphans import is_first
 from procman.control.protocol import STOPPING, Request
 
 ATTEMPTS = 5  # managers that may end under our hands before this is no accident
@@ -28,27 +29,91 @@ ATTEMPTS = 5  # managers that may end under our hands before this is no accident
 @click.option("--no-wait", is_flag=True, help="With -d: return at once.")
 @options.timeout
 @options.as_json
+@click.option("--foreground", is_flag=True, help="Stay without a terminal too, as in a container.")
+@click.option(
+    "--log-format",
+    type=click.Choice(("text", "json")),
+    envvar="PROCMAN_LOG_FORMAT",
+    default="text",
+    help="How lines are printed; also `PROCMAN_LOG_FORMAT`.",
+)
+@click.option(
+    "--stop-within",
+    callback=options.seconds,
+    metavar="DURATION",
+    help="Kill what a signal has not stopped by then.",
+)
 @click.pass_obj
 def command(
-    file: str | None, apps: tuple[str, ...], detach: bool, no_wait: bool, timeout: float | None, as_json: bool
+    file: str | None,
+    apps: tuple[str, ...],
+    detach: bool,
+    no_wait: bool,
+    timeout: float | None,
+    as_json: bool,
+    foreground: bool,
+    log_format: str,
+    stop_within: float | None,
 ) -> int:
     """Start the manager if none runs, then APPS with what they depend on.
 
     In a terminal their output follows, and Ctrl-C stops everything; a second Ctrl-C kills at once. Without a
-    terminal this is `up -d`. Apps with `autostart = false` start only when they are named.
+    terminal this is `up -d`, but as the first process of a container, or with `--foreground`, it stays: it
+    prints what happens, stops everything on SIGTERM, and ends when every app is completed or failed. Apps
+    with `autostart = false` start only when they are named.
     """
+    leaves = detach or no_wait or as_json or timeout is not None
+    if leaves and foreground:
+        raise click.UsageError("`--foreground` stays, so it goes with no option that makes `up` return")
+    if leaves and is_first():
+        message = "the first process of a container has to stay: with it everything ends"
+        raise Failure(exits.USAGE, message, "leave out what makes `up` return, such as `--detach`")
+    stays = foreground or is_first() or (sys.stdout.isatty() and not leaves)
+    watched = sys.stdout.isatty() and not is_first() and log_format == "text" and stop_within is None
+    if stays and not watched:
+        from procman.cli.foreground import signals_as_bytes
+        from procman.cli.standing import SIGNALS
+
+        # Before all else: the kernel drops a signal that the first process of a container does not heed.
+        with signals_as_bytes(SIGNALS) as signals:
+            return _stand(find_project(file), apps, signals, log_format, stop_within)
     project = find_project(file)
     config = project.read()
     choose(apps, config.enabled_apps())  # a wrong name is refused before a manager is started for it
-    foreground = sys.stdout.isatty() and not (detach or no_wait or as_json or timeout is not None)
 
     def begin(manager: Manager) -> int:
-        if foreground:
+        if stays:
             from procman.cli.foreground import Foreground
 
             return Foreground(project, manager, apps, tuple(config.enabled_apps())).run()
         request = Request("up", apps, wait=not no_wait, timeout=timeout)
         return _detached(project, request, as_json=as_json)
+
+    return _with_manager(project, begin)
+
+
+def _stand(
+    project: Project, apps: tuple[str, ...], signals: int, log_format: str, stop_within: float | None
+) -> int:
+    """Start APPS and stay; see `standing`."""
+    from procman.cli.standing import Standing
+    from procman.cli.standing_log import StandingLog
+
+    enabled = project.read().enabled_apps()
+    choose(apps, enabled)
+
+    def begin(manager: Manager) -> int:
+        if is_first() and not manager.is_ours:
+            message = f"manager {manager.pid} of another container has `{project.home}`"
+            raise Failure(
+                exits.FAILED, message, "give each container a state folder: `PROCMAN_HOME` names it"
+            )
+        log = StandingLog(tuple(enabled), project.logs, as_json=log_format == "json")
+
+        def launch(then: str | None) -> Manager:
+            return _manager(project, then)
+
+        return Standing(project, manager, launch, apps, log, signals, stop_within).run()
 
     return _with_manager(project, begin)
 
@@ -73,9 +138,9 @@ def _with_manager(project: Project, begin: Callable[[Manager], int]) -> int:
     )
 
 
-def _manager(project: Project) -> Manager:
+def _manager(project: Project, then: str | None = None) -> Manager:
     try:
-        manager = ensure_manager(project.file, project.home)
+        manager = ensure_manager(project.file, project.home, then=then)
     except LaunchFailed as failed:
         if failed.code == exits.USAGE:
             raise FileFailure(failed.message) from failed

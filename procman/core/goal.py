@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import assert_never
+from typing import Any, assert_never
 
 from procman.core.app import App, State
-from procman.core.config import AppConfig, Restart
+from procman.core.config import AppConfig, Condition, Restart
 from procman.core.gate import meets
 from procman.core.order import start_order
 
@@ -115,3 +115,61 @@ def _up(app: App) -> bool | None:
             return None
         case _ as unreachable:
             assert_never(unreachable)
+
+
+class ResultOfAll(Enum):
+    """What has become of all apps together, for somebody who stays as long as they have something to do."""
+
+    GOES_ON = "goes on"
+    GOOD = "all have completed"
+    BAD = "not all have completed without an error"
+
+    @property
+    def code(self) -> int:
+        """The exit code that it is worth: 1 where an app has failed."""
+        return int(self is ResultOfAll.BAD)
+
+
+def result_of_all(
+    apps: Iterable[Mapping[str, Any]], waits: Mapping[str, Iterable[tuple[str, Condition]]]
+) -> ResultOfAll:
+    """Return whether any app will still do something by itself, and if none will, how it went.
+
+    What waits for a dependency that has failed waits in vain. A stopped app is its user's business: it is
+    not bad, and where all are stopped nothing is over.
+
+    Args:
+        apps: what the status says of each.
+        waits: what each depends on, as far as it is known.
+    """
+    known = {app["name"]: app for app in apps}
+    rests = {state.value for state in RESTS}
+
+    def in_vain(name: str, seen: frozenset[str]) -> bool:
+        app = known.get(name)
+        if app is None or app["state"] != State.WAITING.value or name in seen:
+            return False
+        return any(_never_meets(known.get(other), condition) or in_vain(other, seen | {name})
+                   for other, condition in waits.get(name, ()))  # fmt: skip
+
+    vain = {name for name in known if in_vain(name, frozenset())}
+    goes_on = any(app["state"] not in rests and name not in vain for name, app in known.items())
+    if goes_on or all(app["state"] == State.STOPPED.value for app in known.values()):
+        return ResultOfAll.GOES_ON
+    good = all(app["state"] == State.STOPPED.value or _is_clean(app) for app in known.values())
+    return ResultOfAll.GOOD if good else ResultOfAll.BAD
+
+
+def _is_clean(app: Mapping[str, Any]) -> bool:
+    """Return whether an app has completed without an error."""
+    exited = app["last_exit"]
+    return app["state"] == State.COMPLETED.value and exited is not None and exited["code"] == 0
+
+
+def _never_meets(dependency: Mapping[str, Any] | None, condition: Condition) -> bool:
+    """Return whether a dependency has ended by itself, and not as its dependent needs it."""
+    if dependency is None or dependency["state"] == State.FAILED.value:
+        return dependency is not None
+    if dependency["state"] != State.COMPLETED.value or condition is Condition.STARTED:
+        return False
+    return condition is Condition.HEALTHY or not _is_clean(dependency)
