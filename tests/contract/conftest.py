@@ -10,12 +10,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
 import pytest
 
 from procman.core.config import Check, CheckKind, Command
@@ -23,6 +25,7 @@ from procman.core.identity import MARKER, Identity
 from procman.host import make_host
 from procman.host.base import Answer, Ended, Host, Order, ProbeOrder, Run
 from procman.host.linux import become_subreaper
+from procman.host.table import Row
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Machine
 from tests.fakes.programs import Program
@@ -71,9 +74,9 @@ class World(Protocol):
 class RealWorld:
     """The host of this machine, on a real loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[asyncio.AbstractEventLoop], Host] = make_host) -> None:
         self.loop = asyncio.new_event_loop()
-        self.host = make_host(self.loop)
+        self.host = make(self.loop)
         self.strangers: list[int] = []
 
     def order(self, program: Program, marker: str, port: int, output: int) -> Order:
@@ -111,6 +114,54 @@ class RealWorld:
         from procman.host import procfs
 
         return set(procfs.children(os.getpid())) - set(self.strangers)
+
+
+def make_listed_host(loop: asyncio.AbstractEventLoop) -> Host:
+    """Return all of the host of a Mac that is not macOS itself, with real processes.
+
+    Its list of processes is the real one too; only the wait for an end is Linux's.
+    """
+    from procman.host import listed, procfs, psutil_table
+
+    class Table(psutil_table.PsutilTable):
+        """On Linux psutil knows the second of the boot only, and so of a birth."""
+
+        error = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) - psutil.boot_time()
+
+        def row(self, pid: int) -> Row | None:
+            row = super().row(pid)
+            return row and row._replace(started=row.started + round(self.error * 1e6))
+
+    return listed.ListedHost(loop, Table(), procfs.boot_id(), PidfdWait)
+
+
+class PidfdWait:
+    """What kqueue does for a Mac: calls back when the first of some processes has ended."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, pids: Sequence[int], callback: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._callback = callback
+        self._pidfds: list[int] = []
+        for pid in pids:
+            try:
+                pidfd = os.pidfd_open(pid)
+            except ProcessLookupError:
+                loop.call_soon(self._tell)
+                continue
+            self._pidfds.append(pidfd)
+            loop.add_reader(pidfd, self._tell)
+
+    def cancel(self) -> None:
+        for pidfd in self._pidfds:
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+        self._pidfds = []
+
+    def _tell(self) -> None:
+        self.cancel()
+        self._callback()
 
 
 class FakeWorld:
@@ -240,7 +291,13 @@ class Stage:
         self.until(lambda: all(started.ends for started in self._started))
 
 
-WORLDS: dict[str, Callable[[], World]] = {"real": RealWorld, "fake": FakeWorld}
+WORLDS: dict[str, Callable[[], World]] = {
+    "real": RealWorld,
+    "fake": FakeWorld,
+    "listed": lambda: RealWorld(make_listed_host),
+}
+# What tells of connections, of closed listeners and of debuggers; the others say that they can't.
+TELLING = ("real", "fake")
 
 
 @contextlib.contextmanager
@@ -257,6 +314,13 @@ def stage_on(world: World) -> Iterator[Stage]:
 @pytest.fixture(params=list(WORLDS))
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """Each host in turn."""
+    with stage_on(WORLDS[request.param]()) as stage:
+        yield stage
+
+
+@pytest.fixture(params=TELLING)
+def telling(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """Each host in turn that tells all that Linux does."""
     with stage_on(WORLDS[request.param]()) as stage:
         yield stage
 

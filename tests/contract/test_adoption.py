@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from procman.core.identity import MARKER, Identity
-from procman.host.base import Ended, Order, Run
-from tests.contract.conftest import RealWorld, Stage, acting, actor, stage_on
+from procman.host import make_host
+from procman.host.base import Ended, Host, Order, Run
+from tests.contract.conftest import RealWorld, Stage, acting, actor, make_listed_host, stage_on
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Machine
 from tests.fakes.programs import Child, Program, Way, npm
@@ -46,10 +48,12 @@ class Orphaned:
     run: Run
 
 
-def real(program: Program, marker: str) -> Iterator[Orphaned]:
+def real(
+    program: Program, marker: str, make: Callable[[asyncio.AbstractEventLoop], Host] = make_host
+) -> Iterator[Orphaned]:
     """A manager below a subreaper that is not us, killed once its run has grown."""
     environment = {**acting(program, 1), MARKER: marker}
-    with stage_on(RealWorld()) as stage:
+    with stage_on(RealWorld(make)) as stage:
         order = json.dumps([actor(), environment])
         foster = subprocess.Popen(
             [sys.executable, "-c", PARENT, order], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -60,6 +64,7 @@ def real(program: Program, marker: str) -> Iterator[Orphaned]:
             run = Run(Identity(*leader), marker)
             stage.world.pass_time(0.3)  # a daemon's parent is one more for a moment
             stage.until(lambda: len(stage.host.tree(run)) == 3)
+            run = Run(seen_as(stage.host, run), marker)
             os.kill(manager, signal.SIGKILL)
             stage.until(lambda: stage.host.tree(run)[0].parent == foster.pid)
             yield Orphaned(stage, run)
@@ -67,6 +72,16 @@ def real(program: Program, marker: str) -> Iterator[Orphaned]:
                 stage.host.signal(members, "SIGKILL")
             foster.kill()
         stage.until(lambda: not procfs.children(os.getpid()))
+
+
+def seen_as(host: Host, run: Run) -> Identity:
+    """Return the leader's identity as this host states it: not every host counts start times alike."""
+    return next(each.identity for each in host.tree(run) if each.pid == run.leader.pid)
+
+
+def listed(program: Program, marker: str) -> Iterator[Orphaned]:
+    """The same, taken over by the host of a Mac."""
+    yield from real(program, marker, make_listed_host)
 
 
 def fake(program: Program, marker: str) -> Iterator[Orphaned]:
@@ -87,7 +102,7 @@ def fake(program: Program, marker: str) -> Iterator[Orphaned]:
     yield Orphaned(Stage(World()), Run(leader, marker))  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=[real, fake])
+@pytest.fixture(params=[real, listed, fake])
 def orphaned(request: pytest.FixtureRequest) -> Iterator[Orphaned]:
     """A run of three: its leader, its child, and its daemon."""
     program = Program(children=(Child(Program()), Child(Program(), way=Way.ORPHAN)))

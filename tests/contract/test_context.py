@@ -85,23 +85,23 @@ def test_the_time_that_a_machine_was_suspended_for_does_not_pass_while_it_is_awa
 
 @pytest.mark.parametrize("killed", [True, False])
 def test_whether_a_process_is_ending_is_known_when_its_listener_is_announced_as_closed(
-    stage: Stage, killed: bool
+    telling: Stage, killed: bool
 ) -> None:
-    port = stage.world.free_port()
-    started = stage.start(server(port=port) if killed else Program(listens=(Listen(port, until=0.3),)))
-    stage.listening(port)
-    assert not stage.host.is_ending(started.run.leader)
+    port = telling.world.free_port()
+    started = telling.start(server(port=port) if killed else Program(listens=(Listen(port, until=0.3),)))
+    telling.listening(port)
+    assert not telling.host.is_ending(started.run.leader)
     told: list[bool] = []
 
     def closed(which: int) -> None:
         if which == port:
-            told.append(stage.host.is_ending(started.run.leader))
+            told.append(telling.host.is_ending(started.run.leader))
 
-    watching = stage.host.watch_closed(closed)
+    watching = telling.host.watch_closed(closed)
     assert watching is not None
     if killed:
-        stage.host.signal(stage.host.tree(started.run), "SIGKILL")
-    stage.until(lambda: told)
+        telling.host.signal(telling.host.tree(started.run), "SIGKILL")
+    telling.until(lambda: told)
     assert told == [killed]
     watching.cancel()
 
@@ -117,15 +117,15 @@ def test_nobody_debugs_an_ordinary_tree(stage: Stage) -> None:
     assert stage.host.debugger((), None) is None
 
 
-def test_a_process_that_a_debugger_has_stopped_is_told_until_it_goes_on(stage: Stage) -> None:
-    started = stage.start(npm(Program()))
-    stage.grown(started, 3)
-    member = stage.host.tree(started.run)[-1]
-    with traced(stage, member.pid):
-        assert [each.state for each in stage.host.tree(started.run) if each.pid == member.pid] == ["t"]
-        told = debugger(stage, started) or ""
+def test_a_process_that_a_debugger_has_stopped_is_told_until_it_goes_on(telling: Stage) -> None:
+    started = telling.start(npm(Program()))
+    telling.grown(started, 3)
+    member = telling.host.tree(started.run)[-1]
+    with traced(telling, member.pid):
+        assert [each.state for each in telling.host.tree(started.run) if each.pid == member.pid] == ["t"]
+        told = debugger(telling, started) or ""
         assert told.startswith(f"{member.name} (pid {member.pid}) is stopped by python")
-    stage.until(lambda: debugger(stage, started) is None)
+    telling.until(lambda: debugger(telling, started) is None)
 
 
 def test_sigstop_is_no_debugger(stage: Stage) -> None:

@@ -101,54 +101,54 @@ def test_a_server_whose_port_is_taken_does_as_it_is_told(stage: Stage) -> None:
     assert first.ends == []
 
 
-def test_a_closed_listener_is_announced_while_its_process_lives(stage: Stage) -> None:
-    port = stage.world.free_port()
-    started = stage.start(Program(listens=(Listen(port, until=0.3),)))
-    stage.listening(port)
+def test_a_closed_listener_is_announced_while_its_process_lives(telling: Stage) -> None:
+    port = telling.world.free_port()
+    started = telling.start(Program(listens=(Listen(port, until=0.3),)))
+    telling.listening(port)
     closed: list[int] = []
-    watching = stage.host.watch_closed(closed.append)
+    watching = telling.host.watch_closed(closed.append)
     assert watching is not None
-    stage.until(lambda: port in closed)
-    assert on(stage, port) == []
+    telling.until(lambda: port in closed)
+    assert on(telling, port) == []
     assert started.ends == []
     watching.cancel()
 
 
-def test_the_listener_of_a_killed_process_is_announced(stage: Stage) -> None:
-    port = stage.world.free_port()
-    started = stage.start(Program(listens=(Listen(port, address="::1"),)))
-    stage.listening(port)
+def test_the_listener_of_a_killed_process_is_announced(telling: Stage) -> None:
+    port = telling.world.free_port()
+    started = telling.start(Program(listens=(Listen(port, address="::1"),)))
+    telling.listening(port)
     closed: list[int] = []
-    watching = stage.host.watch_closed(closed.append)
+    watching = telling.host.watch_closed(closed.append)
     assert watching is not None
-    stage.host.signal(stage.host.tree(started.run), "SIGKILL")
-    stage.until(lambda: port in closed)
+    telling.host.signal(telling.host.tree(started.run), "SIGKILL")
+    telling.until(lambda: port in closed)
     watching.cancel()
 
 
-def test_a_close_is_not_announced_once_cancelled(stage: Stage) -> None:
-    port = stage.world.free_port()
-    started = stage.start(server(port=port))
-    stage.listening(port)
+def test_a_close_is_not_announced_once_cancelled(telling: Stage) -> None:
+    port = telling.world.free_port()
+    started = telling.start(server(port=port))
+    telling.listening(port)
     closed: list[int] = []
-    watching = stage.host.watch_closed(closed.append)
+    watching = telling.host.watch_closed(closed.append)
     assert watching is not None
     watching.cancel()
     watching.cancel()
-    stage.host.signal(stage.host.tree(started.run), "SIGKILL")
-    stage.until(lambda: started.ends)
-    stage.world.pass_time(0.05)
+    telling.host.signal(telling.host.tree(started.run), "SIGKILL")
+    telling.until(lambda: started.ends)
+    telling.world.pass_time(0.05)
     assert port not in closed
 
 
-def test_the_accept_queue_of_a_stopped_server_grows(stage: Stage) -> None:
-    port = stage.world.free_port()
-    started = stage.start(server(port=port))
-    stage.listening(port)
-    stage.host.signal(stage.host.tree(started.run), "SIGSTOP")
-    stage.until(lambda: [member.state for member in stage.host.tree(started.run)] == ["T"])
+def test_the_accept_queue_of_a_stopped_server_grows(telling: Stage) -> None:
+    port = telling.world.free_port()
+    started = telling.start(server(port=port))
+    telling.listening(port)
+    telling.host.signal(telling.host.tree(started.run), "SIGSTOP")
+    telling.until(lambda: [member.state for member in telling.host.tree(started.run)] == ["T"])
     for _ in range(3):
-        stage.probe(CheckKind.TCP, port)
-    assert [each.queue for each in on(stage, port)] == [3]
-    stage.host.signal(stage.host.tree(started.run), "SIGCONT")
-    stage.until(lambda: [each.queue for each in on(stage, port)] == [0])
+        telling.probe(CheckKind.TCP, port)
+    assert [each.queue for each in on(telling, port)] == [3]
+    telling.host.signal(telling.host.tree(started.run), "SIGCONT")
+    telling.until(lambda: [each.queue for each in on(telling, port)] == [0])

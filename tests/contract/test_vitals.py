@@ -45,9 +45,9 @@ def test_each_living_process_of_a_tree_is_told_with_its_parent(stage: Stage) -> 
         assert 0.0 <= each.age_s < 60.0
 
 
-def test_nobody_is_told_of_nobody(stage: Stage) -> None:
-    assert stage.host.vitals(()) == ()
-    assert stage.host.connections(()) == {}
+def test_nobody_is_told_of_nobody(telling: Stage) -> None:
+    assert telling.host.vitals(()) == ()
+    assert telling.host.connections(()) == {}
 
 
 def test_a_busy_process_uses_its_time_and_an_idle_one_does_not(stage: Stage) -> None:
@@ -103,41 +103,41 @@ def test_a_zombie_is_left_out(real: Stage) -> None:
     assert [each.pid for each in real.host.vitals(members)] == [members[0].pid]
 
 
-def test_connections_that_a_program_keeps_are_counted_by_state(stage: Stage) -> None:
-    port = stage.world.free_port()
-    started = stage.start(Program(listens=(Listen(port, status=None),)))
-    stage.listening(port)
+def test_connections_that_a_program_keeps_are_counted_by_state(telling: Stage) -> None:
+    port = telling.world.free_port()
+    started = telling.start(Program(listens=(Listen(port, status=None),)))
+    telling.listening(port)
 
     def connections() -> dict[str, int] | None:
-        held = stage.host.sockets_of(stage.host.tree(started.run))
+        held = telling.host.sockets_of(telling.host.tree(started.run))
         assert held is not None
-        found = stage.host.connections(held)
+        found = telling.host.connections(held)
         return None if found is None else dict(found)
 
     assert connections() == {}
     answers: list[Answer] = []
-    asked = stage.probe_order(CheckKind.HTTP, port, "127.0.0.1", timeout=0.5)
-    stage.host.probe(asked, answers.append)
-    stage.until(lambda: connections() == {"established": 1})
-    stage.until(lambda: answers)
+    asked = telling.probe_order(CheckKind.HTTP, port, "127.0.0.1", timeout=0.5)
+    telling.host.probe(asked, answers.append)
+    telling.until(lambda: connections() == {"established": 1})
+    telling.until(lambda: answers)
     assert answers[0].health is Health.TIMED_OUT
-    stage.until(lambda: connections() == {"close wait": 1})
-    stage.probe(CheckKind.HTTP, port, "127.0.0.1", timeout=0.1)
-    stage.until(lambda: connections() == {"close wait": 2})
-    stage.host.signal(stage.host.tree(started.run), "SIGKILL")
-    stage.until(lambda: started.ends)
+    telling.until(lambda: connections() == {"close wait": 1})
+    telling.probe(CheckKind.HTTP, port, "127.0.0.1", timeout=0.1)
+    telling.until(lambda: connections() == {"close wait": 2})
+    telling.host.signal(telling.host.tree(started.run), "SIGKILL")
+    telling.until(lambda: started.ends)
     assert connections() == {}
 
 
-def test_the_connections_of_others_are_not_counted(stage: Stage) -> None:
-    port = stage.world.free_port()
-    started = stage.start(Program())
-    stage.world.stranger(Program(listens=(Listen(port, status=None),)), port)
-    stage.listening(port)
-    stage.probe(CheckKind.HTTP, port, "127.0.0.1", timeout=0.1)
-    held = stage.host.sockets_of(stage.host.tree(started.run))
+def test_the_connections_of_others_are_not_counted(telling: Stage) -> None:
+    port = telling.world.free_port()
+    started = telling.start(Program())
+    telling.world.stranger(Program(listens=(Listen(port, status=None),)), port)
+    telling.listening(port)
+    telling.probe(CheckKind.HTTP, port, "127.0.0.1", timeout=0.1)
+    held = telling.host.sockets_of(telling.host.tree(started.run))
     assert held is not None
-    assert stage.host.connections(held) == {}
+    assert telling.host.connections(held) == {}
 
 
 def test_connections_are_not_counted_where_that_takes_too_long(
