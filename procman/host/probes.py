@@ -14,7 +14,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from procman import __version__
 from procman.core.config import Check, CheckKind
@@ -43,9 +43,9 @@ def make_probe(
     """Begin the check; `on_answer` is called once, unless it is cancelled before."""
     match order.check.kind:
         case CheckKind.EXEC:
-            return _ExecProbe(loop, order, on_answer, spawn)
+            return ExecProbe(loop, order, on_answer, spawn, PipedOutput)
         case CheckKind.HTTP | CheckKind.TCP | CheckKind.LOG | CheckKind.NONE:
-            return _SocketProbe(loop, order, on_answer)
+            return SocketProbe(loop, order, on_answer)
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -56,7 +56,7 @@ def place(address: str, port: int) -> str:
 
 
 @dataclass(slots=True)
-class _Attempt:
+class Attempt:
     """A check of one address."""
 
     address: str
@@ -69,8 +69,8 @@ class _Attempt:
     missing: bool = False  # this machine has no such address
 
 
-class _SocketProbe:
-    """A TCP or HTTP check."""
+class SocketProbe:
+    """A TCP or HTTP check, on the readiness of its sockets."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, order: ProbeOrder, on_answer: Callable[[Answer], None]
@@ -81,7 +81,7 @@ class _SocketProbe:
         self._port = order.port
         self._on_answer: Callable[[Answer], None] | None = on_answer
         self._begun = loop.time()
-        self._attempts = [_Attempt(each, place(each, order.port)) for each in order.addresses]
+        self._attempts = [Attempt(each, place(each, order.port)) for each in order.addresses]
         self._timer = loop.call_later(order.check.timeout, self._time_out)
         for attempt in self._attempts:
             self._connect(attempt)
@@ -95,7 +95,7 @@ class _SocketProbe:
         for attempt in self._attempts:
             self._close(attempt)
 
-    def _connect(self, attempt: _Attempt) -> None:
+    def _connect(self, attempt: Attempt) -> None:
         family = socket.AF_INET6 if ":" in attempt.address else socket.AF_INET
         try:
             attempt.socket = socket.socket(family, socket.SOCK_STREAM)
@@ -109,14 +109,17 @@ class _SocketProbe:
         else:
             self._settle_error(attempt, code)
 
-    def _on_connected(self, attempt: _Attempt) -> None:
+    def _on_connected(self, attempt: Attempt) -> None:
         connection = attempt.socket
         assert connection is not None, "only an open socket is watched"
         self._loop.remove_writer(connection)
         code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._settled(attempt, code)
-            return
+        else:
+            self._connected(attempt, connection)
+
+    def _connected(self, attempt: Attempt, connection: socket.socket) -> None:
         # Nobody listens, the kernel picked this very port for our end, and TCP connected it to itself.
         if connection.getsockname()[:2] == connection.getpeername()[:2]:
             self._settled(attempt, errno.ECONNREFUSED)
@@ -126,7 +129,7 @@ class _SocketProbe:
         else:
             self._ask(attempt, connection)
 
-    def _ask(self, attempt: _Attempt, connection: socket.socket) -> None:
+    def _ask(self, attempt: Attempt, connection: socket.socket) -> None:
         try:
             connection.send(request(self._check, attempt.address, self._port))  # its buffer is empty
         except OSError as error:
@@ -134,7 +137,7 @@ class _SocketProbe:
             return
         self._loop.add_reader(connection, self._on_readable, attempt)
 
-    def _on_readable(self, attempt: _Attempt) -> None:
+    def _on_readable(self, attempt: Attempt) -> None:
         assert attempt.socket is not None, "only an open socket is watched"
         try:
             chunk = attempt.socket.recv(ANSWER_LIMIT)
@@ -143,6 +146,10 @@ class _SocketProbe:
         except OSError as error:
             self._settled(attempt, error.errno or 0)
             return
+        self._received(attempt, chunk)
+
+    def _received(self, attempt: Attempt, chunk: bytes) -> None:
+        """Take what came of an answer; nothing is its end."""
         attempt.received = without_interim(attempt.received + chunk)
         status = status_of(attempt.received)
         if status is not None:
@@ -164,11 +171,11 @@ class _SocketProbe:
                 self._settle(attempt, Health.TIMED_OUT, detail, f"timed out after {limit}")
         self._finish()
 
-    def _settled(self, attempt: _Attempt, code: int) -> None:
+    def _settled(self, attempt: Attempt, code: int) -> None:
         self._settle_error(attempt, code)
         self._finish_if_known()
 
-    def _settle_error(self, attempt: _Attempt, code: int) -> None:
+    def _settle_error(self, attempt: Attempt, code: int) -> None:
         words, name = os.strerror(code).lower(), errno.errorcode.get(code, f"errno {code}")
         if code == errno.ECONNREFUSED:
             self._settle(attempt, Health.REFUSED, f"{attempt.where} refused", name)
@@ -182,17 +189,21 @@ class _SocketProbe:
         else:
             self._settle(attempt, Health.FAILED, f"{attempt.where} broke the connection: {words}", name)
 
-    def _settle(self, attempt: _Attempt, health: Health, detail: str, answer: str) -> None:
+    def _settle(self, attempt: Attempt, health: Health, detail: str, answer: str) -> None:
         attempt.health, attempt.detail, attempt.answer = health, detail, answer
         self._close(attempt)
 
-    def _close(self, attempt: _Attempt) -> None:
+    def _close(self, attempt: Attempt) -> None:
         if attempt.socket is not None:
             if attempt.socket.fileno() >= 0:
-                self._loop.remove_writer(attempt.socket)
-                self._loop.remove_reader(attempt.socket)
+                self._forget(attempt, attempt.socket)
             attempt.socket.close()
             attempt.socket = None
+
+    def _forget(self, attempt: Attempt, connection: socket.socket) -> None:
+        """Wait for nothing more of a connection that is about to be closed."""
+        self._loop.remove_writer(connection)
+        self._loop.remove_reader(connection)
 
     def _finish_if_known(self) -> None:
         healths = [attempt.health for attempt in self._attempts]
@@ -261,33 +272,59 @@ def without_interim(received: bytes) -> bytes:
     return received
 
 
-@dataclass(slots=True)
-class _Output:
-    """The end of what a command printed."""
+class Output(Protocol):
+    """What a command prints: it goes to `writing`, and its end is kept to be shown."""
 
-    descriptor: int
-    tail: bytes = b""
+    writing: int  # the command's end, to be closed once it has started
 
-    def read(self) -> bool:
+    def read(self) -> bytes:
+        """Return the last bytes of what was printed until now, at most `OUTPUT_SHOWN`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class PipedOutput:
+    """A pipe, emptied as soon as something is in it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._reading, self.writing = os.pipe()
+        self._tail = b""
+        os.set_blocking(self._reading, False)
+        loop.add_reader(self._reading, self._on_output)
+
+    def read(self) -> bytes:
+        """Return the last bytes of what was printed until now."""
+        self._take()
+        return self._tail
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._loop.remove_reader(self._reading)
+        os.close(self._reading)
+
+    def _on_output(self) -> None:
+        if not self._take():
+            self._loop.remove_reader(self._reading)
+
+    def _take(self) -> bool:
         """Take what is there, without waiting; return False at the end of the output."""
         while True:
             try:
-                chunk = os.read(self.descriptor, 65536)
+                chunk = os.read(self._reading, 65536)
             except BlockingIOError:
                 return True
             except OSError:
                 return False
             if not chunk:
                 return False
-            self.tail = (self.tail + chunk)[-OUTPUT_SHOWN:]
-
-    @property
-    def text(self) -> str:
-        """What is shown of it, on one line."""
-        return " ".join(self.tail.decode("utf-8", "replace").split())
+            self._tail = (self._tail + chunk)[-OUTPUT_SHOWN:]
 
 
-class _ExecProbe:
+class ExecProbe:
     """A command as a check: exit code 0 passes. It runs in a session of its own and dies with its group."""
 
     def __init__(
@@ -296,6 +333,7 @@ class _ExecProbe:
         order: ProbeOrder,
         on_answer: Callable[[Answer], None],
         spawn: Spawn,
+        output: Callable[[asyncio.AbstractEventLoop], Output],
     ) -> None:
         assert order.check.command is not None, "an exec check has a command"
         self._loop = loop
@@ -304,10 +342,11 @@ class _ExecProbe:
         self._on_answer: Callable[[Answer], None] | None = on_answer
         self._begun = loop.time()
         self._kill: Callable[[], None] | None = None
-        self._output: _Output | None = None
+        self._output: Output | None = None
         self._timer = loop.call_later(self._timeout, self._time_out)
         try:
-            self._start(order, spawn)
+            self._output = output(loop)
+            self._start(order, spawn, self._output.writing)
         except (SpawnError, OSError) as error:
             ours = not isinstance(error, SpawnError) or error.stage in (Stage.FORK, Stage.PIPES)
             health = Health.NOT_MADE if ours else Health.FAILED
@@ -321,15 +360,11 @@ class _ExecProbe:
             self._kill()
             self._kill = None
         if self._output is not None:
-            self._loop.remove_reader(self._output.descriptor)
-            os.close(self._output.descriptor)
+            self._output.close()
             self._output = None
 
-    def _start(self, order: ProbeOrder, spawn: Spawn) -> None:
-        reading, writing = os.pipe()
-        self._output = _Output(reading)
+    def _start(self, order: ProbeOrder, spawn: Spawn, writing: int) -> None:
         try:
-            os.set_blocking(reading, False)
             command = Order(
                 arguments=self._command.words,
                 shell=self._command.shell,
@@ -343,25 +378,24 @@ class _ExecProbe:
             self._kill = spawn(command, self._on_exit)
         finally:
             os.close(writing)
-        self._loop.add_reader(reading, self._on_output)
-
-    def _on_output(self) -> None:
-        assert self._output is not None, "only an open pipe is watched"
-        if not self._output.read():
-            self._loop.remove_reader(self._output.descriptor)
 
     def _on_exit(self, end: Ended) -> None:
         if self._output is None:
             return
-        self._output.read()  # an orphan may hold the pipe for ever, so its end is not waited for
         self._kill = None
         words = f"exited with code {end.code}" if end.signal is None else f"was killed by {end.signal}"
-        said = f": {self._output.text}" if self._output.text else ""
+        said = self._said()  # an orphan may hold the output for ever, so its end is not waited for
         health = Health.PASSED if end.code == 0 else Health.FAILED
         self._finish(health, f"`{show_command(self._command.words)}` {words}{said}")
 
+    def _said(self) -> str:
+        """Return what the command has printed last, on one line."""
+        tail = b"" if self._output is None else self._output.read()
+        text = " ".join(tail.decode("utf-8", "replace").split())
+        return f": {text}" if text else ""
+
     def _time_out(self) -> None:
-        said = f": {self._output.text}" if self._output is not None and self._output.text else ""
+        said = self._said()
         self._finish(
             Health.TIMED_OUT,
             f"`{show_command(self._command.words)}` did not end within {self._timeout:g}s{said}",

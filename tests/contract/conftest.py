@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,12 +23,14 @@ import pytest
 from procman.core.config import Check, CheckKind, Command
 from procman.core.identity import MARKER, Identity
 from procman.host import make_host
-from procman.host.base import Answer, Ended, Host, Order, ProbeOrder, Run
+from procman.host.base import Answer, Cancellable, Ended, Host, Order, ProbeOrder, Run
+from procman.host.fifo import waiting
 from procman.host.linux import become_subreaper
 from procman.host.table import Row
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Machine
 from tests.fakes.programs import Program
+from tests.fakes.windows import FOLDER, FakeWindows, Kernel
 from tests.real.npm import npm_environment
 
 __all__ = ["npm_environment"]
@@ -135,6 +137,18 @@ def make_listed_host(loop: asyncio.AbstractEventLoop) -> Host:
     return listed.ListedHost(loop, Table(), procfs.boot_id(), PidfdWait)
 
 
+def make_task_host(loop: asyncio.AbstractEventLoop) -> Host:
+    """Return the host of this machine with the checks of Windows."""
+    from procman.host.linux import LinuxHost
+    from procman.host.task_probes import make_task_probe
+
+    class TaskHost(LinuxHost):
+        def probe(self, order: ProbeOrder, on_answer: Callable[[Answer], None]) -> Cancellable:
+            return make_task_probe(self._loop, order, on_answer, self._start_check)
+
+    return TaskHost(loop)
+
+
 class PidfdWait:
     """What kqueue does for a Mac: calls back when the first of some processes has ended."""
 
@@ -192,6 +206,28 @@ class FakeWorld:
         self.host.close()
         for process in list(self.machine.processes.values()):
             self.machine.end(process, Ended(None, "SIGKILL"))
+
+
+class WindowsWorld(FakeWorld):
+    """A simulated machine with Windows."""
+
+    def __init__(self) -> None:
+        self.machine = Machine()
+        self._manager = FakeWindows(Kernel(self.machine), waiting)
+        self.host = self._manager.host
+        self._ports = itertools.count(41000, 10)
+        self._commands = itertools.count()
+
+    def order(self, program: Program, marker: str, port: int, output: int) -> Order:
+        order = super().order(program, marker, port, output)
+        return replace(order, environment={**order.environment, "Path": FOLDER})
+
+    def pass_time(self, seconds: float) -> None:
+        self.machine.advance(seconds)
+
+    def close(self) -> None:
+        super().close()
+        assert not self._manager.calls.open, "every handle is given back"
 
 
 def actor() -> tuple[str, ...]:
@@ -294,10 +330,10 @@ class Stage:
 WORLDS: dict[str, Callable[[], World]] = {
     "real": RealWorld,
     "fake": FakeWorld,
+    "windows": WindowsWorld,
     "listed": lambda: RealWorld(make_listed_host),
+    "tasks": lambda: RealWorld(make_task_host),
 }
-# What tells of connections, of closed listeners and of debuggers; the others say that they can't.
-TELLING = ("real", "fake")
 
 
 @contextlib.contextmanager
@@ -311,18 +347,20 @@ def stage_on(world: World) -> Iterator[Stage]:
         world.close()
 
 
-@pytest.fixture(params=list(WORLDS))
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """Each host in turn."""
-    with stage_on(WORLDS[request.param]()) as stage:
-        yield stage
+def on_each(*worlds: str) -> Any:
+    """Return a fixture that gives each of these hosts in turn."""
+
+    @pytest.fixture(params=worlds)
+    def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+        with stage_on(WORLDS[request.param]()) as stage:
+            yield stage
+
+    return stage
 
 
-@pytest.fixture(params=TELLING)
-def telling(request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """Each host in turn that tells all that Linux does."""
-    with stage_on(WORLDS[request.param]()) as stage:
-        yield stage
+stage = on_each("real", "fake")
+# Those that have their own idea of what is asked, where most of the tests of a file are about that.
+telling = on_each("real", "fake")  # of connections, closed listeners and debuggers; the others say they can't
 
 
 @pytest.fixture

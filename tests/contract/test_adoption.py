@@ -16,10 +16,12 @@ import pytest
 from procman.core.identity import MARKER, Identity
 from procman.host import make_host
 from procman.host.base import Ended, Host, Order, Run
+from procman.host.fifo import waiting
 from tests.contract.conftest import RealWorld, Stage, acting, actor, make_listed_host, stage_on
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Machine
 from tests.fakes.programs import Child, Program, Way, npm
+from tests.fakes.windows import FOLDER, FakeWindows, Kernel
 
 if sys.platform == "linux":
     from procman.host import procfs
@@ -102,7 +104,28 @@ def fake(program: Program, marker: str) -> Iterator[Orphaned]:
     yield Orphaned(Stage(World()), Run(leader, marker))  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=[real, listed, fake])
+def windows(program: Program, marker: str) -> Iterator[Orphaned]:
+    """The same on a simulated Windows; the successor has another view of the same kernel."""
+    kernel = Kernel(Machine())
+    kernel.machine.programs["app"] = program
+    manager = FakeWindows(kernel, waiting)
+    environment = {MARKER: marker, "PATH": FOLDER}
+    leader = manager.host.spawn(Order(("app",), False, "/", environment, -1, -1, -1), print)
+    kernel.machine.advance(0.5)
+    manager.die()
+    successor = FakeWindows(kernel, waiting)
+
+    class World:
+        host = successor.host
+
+        def pass_time(self, seconds: float) -> None:
+            kernel.machine.advance(seconds)
+
+    yield Orphaned(Stage(World()), Run(leader, marker))  # type: ignore[arg-type]
+    successor.die()
+
+
+@pytest.fixture(params=[real, listed, fake, windows])
 def orphaned(request: pytest.FixtureRequest) -> Iterator[Orphaned]:
     """A run of three: its leader, its child, and its daemon."""
     program = Program(children=(Child(Program()), Child(Program(), way=Way.ORPHAN)))

@@ -13,7 +13,9 @@ import pytest
 from procman.core.config import Check, CheckKind
 from procman.host.base import Health
 from procman.host.probes import Resolver, request, status_of, without_interim
-from tests.contract.conftest import Stage
+from tests.contract.conftest import Stage, on_each
+
+real = on_each("real", "tasks")
 
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
 

@@ -6,8 +6,10 @@ import pytest
 
 from procman.core.config import CheckKind
 from procman.core.verdict import Listener, Verdict, judge
-from tests.contract.conftest import Stage
+from tests.contract.conftest import Stage, on_each
 from tests.fakes.programs import Child, Listen, Program, Taken, Way, npm, server
+
+stage = on_each("real", "fake", "listed", "windows")
 
 
 def on(stage: Stage, port: int) -> list[Listener]:

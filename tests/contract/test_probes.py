@@ -6,8 +6,10 @@ import pytest
 
 from procman.core.config import CheckKind
 from procman.host.base import Answer, Health
-from tests.contract.conftest import Stage
+from tests.contract.conftest import Stage, on_each
 from tests.fakes.programs import Listen, Program, server
+
+stage = on_each("real", "fake", "tasks")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "0.0.0.0", "::"])

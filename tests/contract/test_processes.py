@@ -9,7 +9,11 @@ import pytest
 
 from procman.host.base import Ended, Order, SpawnError, Stage
 from tests.contract.conftest import Stage as World
+from tests.contract.conftest import on_each
 from tests.fakes.programs import Child, Program, Way, npm, server
+
+stage = on_each("real", "fake", "listed", "windows")
+posix = on_each("real", "fake", "listed")
 
 
 def test_the_exit_code_is_told_once_and_not_from_inside_the_call(stage: World) -> None:
@@ -109,12 +113,12 @@ def test_a_tree_is_empty_once_all_have_ended(stage: World) -> None:
     stage.until(lambda: stage.host.tree(started.run) == ())
 
 
-def test_npm_ends_with_128_and_the_signal_that_killed_its_server(stage: World) -> None:
-    started = stage.start(npm(Program()))
-    stage.grown(started, 3)
-    inner = max(stage.host.tree(started.run), key=lambda member: member.identity.started)
-    stage.host.signal((inner,), "SIGKILL")
-    stage.until(lambda: started.ends)
+def test_npm_ends_with_128_and_the_signal_that_killed_its_server(posix: World) -> None:
+    started = posix.start(npm(Program()))
+    posix.grown(started, 3)
+    inner = max(posix.host.tree(started.run), key=lambda member: member.identity.started)
+    posix.host.signal((inner,), "SIGKILL")
+    posix.until(lambda: started.ends)
     assert started.ends == [Ended(137, None)]
 
 
@@ -158,12 +162,12 @@ def test_who_handles_a_signal_ends_in_its_own_time(stage: World) -> None:
     assert stage.host.now() - asked >= 0.2
 
 
-def test_a_stopped_process_sees_the_signal(stage: World) -> None:
-    started = stage.start(Program())
-    stage.host.signal(stage.host.tree(started.run), "SIGSTOP")
-    stage.until(lambda: [member.state for member in stage.host.tree(started.run)] == ["T"])
-    stage.host.signal(stage.host.tree(started.run), "SIGTERM")
-    stage.until(lambda: started.ends)
+def test_a_stopped_process_sees_the_signal(posix: World) -> None:
+    started = posix.start(Program())
+    posix.host.signal(posix.host.tree(started.run), "SIGSTOP")
+    posix.until(lambda: [member.state for member in posix.host.tree(started.run)] == ["T"])
+    posix.host.signal(posix.host.tree(started.run), "SIGTERM")
+    posix.until(lambda: started.ends)
     assert started.ends == [Ended(None, "SIGTERM")]
 
 

@@ -12,8 +12,11 @@ import pytest
 from procman.core.config import CheckKind
 from procman.core.identity import MARKER
 from procman.host.base import Answer, Health, Order, Vitals
-from tests.contract.conftest import Stage, Started
+from tests.contract.conftest import Stage, Started, on_each
 from tests.fakes.programs import Listen, Program, npm, server
+
+stage = on_each("real", "fake", "listed", "windows")
+posix = on_each("real", "fake", "listed")
 
 MEGABYTE = 1_000_000
 
@@ -70,17 +73,17 @@ def test_what_a_process_has_filled_is_in_its_memory(stage: Stage) -> None:
     assert vital(stage, lean).memory_bytes < 40 * MEGABYTE
 
 
-def test_a_stopped_process_is_told_as_stopped_and_its_time_stands_still(stage: Stage) -> None:
-    started = stage.start(Program(burns=True))
-    stage.until(lambda: vital(stage, started).cpu_s > 0.05)
-    stage.host.signal(stage.host.tree(started.run), "SIGSTOP")
-    stage.until(lambda: vital(stage, started).state == "T")
-    assert vital(stage, started).doing == "stopped"
-    used = vital(stage, started).cpu_s
-    stage.world.pass_time(0.1)
-    assert vital(stage, started).cpu_s == used
-    stage.host.signal(stage.host.tree(started.run), "SIGCONT")
-    stage.until(lambda: vital(stage, started).cpu_s > used)
+def test_a_stopped_process_is_told_as_stopped_and_its_time_stands_still(posix: Stage) -> None:
+    started = posix.start(Program(burns=True))
+    posix.until(lambda: vital(posix, started).cpu_s > 0.05)
+    posix.host.signal(posix.host.tree(started.run), "SIGSTOP")
+    posix.until(lambda: vital(posix, started).state == "T")
+    assert vital(posix, started).doing == "stopped"
+    used = vital(posix, started).cpu_s
+    posix.world.pass_time(0.1)
+    assert vital(posix, started).cpu_s == used
+    posix.host.signal(posix.host.tree(started.run), "SIGCONT")
+    posix.until(lambda: vital(posix, started).cpu_s > used)
 
 
 def test_a_process_that_has_ended_is_left_out(stage: Stage) -> None:
