@@ -11,7 +11,6 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import socket
 import sys
 import time
@@ -28,7 +27,7 @@ from procman.config.diagnostics import InvalidConfig
 from procman.config.read import parse_config, read_config
 from procman.config.source import read_source
 from procman.control.endpoint import prepare_home
-from procman.control.launch import MANAGER
+from procman.control.launch import MANAGER, receive_ready
 from procman.control.server import Server
 from procman.core.config import Config, HistoryBudget, ManagerConfig
 from procman.core.journal import Kind, Record
@@ -41,6 +40,7 @@ from procman.history.store import History
 from procman.host import make_host
 from procman.host.base import Unsupported
 from procman.host.claim import Claim, claim
+from procman.host.interrupts import take_signals
 from procman.logs.read import last_lines, plain
 
 DOWN_WITHIN = 5.0  # seconds for the command that started us to end something to say so
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     if "--trial" in options:
         return _trial(options["--file"])
-    home, ready = options["--home"], int(options["--ready"])
+    home, ready = options["--home"], receive_ready(options["--ready"])
     claimed = Claim(home, int(options["--lock"])) if "--lock" in options else claim(home)
     if claimed is None:
         _say(ready, {"busy": True})
@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
         config, digest = _config(options["--file"], only_to_end=options.get("--then") == "down")
         Path(home, "run").mkdir(mode=0o700, parents=True, exist_ok=True)
         _leave_schema(Path(home))
-        asyncio.run(_manage(config, digest, options, claimed))
+        asyncio.run(_manage(config, digest, options, claimed, ready))
     except InvalidConfig as error:
         _say(ready, {"error": error.render(), "exit": 2})
         return 2
@@ -114,7 +114,9 @@ def _leave_schema(home: Path) -> None:
         schema.leave(home)
 
 
-async def _manage(config: Config, digest: str, options: Mapping[str, str], claimed: Claim) -> None:
+async def _manage(
+    config: Config, digest: str, options: Mapping[str, str], claimed: Claim, ready: int
+) -> None:
     loop = asyncio.get_running_loop()
     home, over = options["--home"], asyncio.Event()
     reopen_log = _log_to(Path(home, "manager.log"), loop)
@@ -156,7 +158,7 @@ async def _manage(config: Config, digest: str, options: Mapping[str, str], claim
     else:
         engine.begin()
     log.info("manager %d, version %s, is ready for %s", os.getpid(), __version__, config.file)
-    _say(int(options["--ready"]), {"ready": True})
+    _say(ready, {"ready": True})
     await over.wait()
     tenure.close()
     if tenure.is_lost:
@@ -236,9 +238,7 @@ def _take_signals(loop: asyncio.AbstractEventLoop, engine: Engine) -> None:
         log.info("%s: %s", name, "kills everything" if engine.closing else "stops everything")
         engine.shutdown(force=engine.closing)
 
-    loop.add_signal_handler(signal.SIGINT, stop, "SIGINT")
-    loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
-    loop.add_signal_handler(signal.SIGHUP, engine.reload)
+    take_signals(loop, stop, engine.reload)
 
 
 def _log(notice: Notice) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import socket
 import sys
 from base64 import b64decode
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ def command(file: str | None, app: str) -> int:
 
     The app needs `tty = true`. Who else is attached sees the same, in the size of the newest window.
     """
+    if sys.platform == "win32":
+        raise Failure(exits.FAILED, "an app can have no terminal of its own on Windows")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         hint = f"`procman logs -f {app}` shows what it prints, also without a terminal"
         raise Failure(exits.USAGE, "`attach` needs a terminal to show another one in", hint)
@@ -82,7 +85,9 @@ class Window:
     Nothing here waits but for this terminal itself, so that Ctrl-] is heard also while an app reads nothing.
     """
 
-    def __init__(self, conversation: Conversation, keyboard: int, screen: int, interrupts: int) -> None:
+    def __init__(
+        self, conversation: Conversation, keyboard: int, screen: int, interrupts: socket.socket
+    ) -> None:
         self._conversation = conversation
         self._keyboard = keyboard
         self._screen = screen
@@ -106,10 +111,10 @@ class Window:
                 self._show(frame)
             frames = []
             self._follow_size()
-            sources = [self._keyboard, self._interrupts, self._conversation.fileno()]
+            sources = [self._keyboard, self._interrupts.fileno(), self._conversation.fileno()]
             sinks = [self._conversation.fileno()] if self._outgoing else []
             readable, writable, _ = select.select(sources, sinks, [], TICK)
-            if self._interrupts in readable or (self._keyboard in readable and not self._type()):
+            if self._interrupts.fileno() in readable or (self._keyboard in readable and not self._type()):
                 return None
             if writable:
                 self._send()
@@ -178,6 +183,8 @@ def until_leave(typed: bytes) -> tuple[bytes, bool]:
 @contextlib.contextmanager
 def _raw(keyboard: int) -> Iterator[None]:
     """Let every key through as it is; at the end the terminal is as it was, whatever ends this."""
+    if sys.platform == "win32":
+        raise AssertionError("no app has a terminal there")
     import termios
     import tty
 

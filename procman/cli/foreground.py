@@ -7,9 +7,9 @@ print, the main thread what the manager says, and signals only write to a pipe t
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,10 @@ from procman.logs.read import Follower
 
 SPEAKER = "procman"  # whose lines are the manager's
 PATIENCE = 10.0  # seconds for a manager that has nothing left to do to end
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+if sys.platform == "win32":
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
+else:
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Screen:
@@ -90,13 +93,13 @@ class Foreground:
         self._screen.say(self._sum(code))
         return code
 
-    def _attend(self, interrupts: int, notices: Conversation) -> int:
+    def _attend(self, interrupts: socket.socket, notices: Conversation) -> int:
         """Wait for signals and for the manager until either ends this, and return the exit code."""
         while True:
-            sources = [interrupts, notices.fileno()]
+            sources = [interrupts.fileno(), notices.fileno()]
             down = self._down
             if down is not None:
-                sources = [interrupts, down.fileno()] if self._is_over else [*sources, down.fileno()]
+                sources = [interrupts.fileno(), down.fileno()] if self._is_over else [*sources, down.fileno()]
             readable, _, _ = select.select(sources, [], [])
             if notices.fileno() in readable and not self._hear(notices):
                 notices.replace(self._follow())
@@ -107,8 +110,8 @@ class Foreground:
                         if not self._hear(notices):
                             break
                     return code
-            if interrupts in readable:
-                for _ in os.read(interrupts, 64):
+            if interrupts.fileno() in readable:
+                for _ in interrupts.recv(64):
                     self._interrupt()
             if self._has_left or (self._is_over and self._down is None):
                 return exits.DONE
@@ -182,17 +185,20 @@ _DIED = "the manager has ended without a word; `procman up` takes its apps back"
 
 
 @contextlib.contextmanager
-def signals_as_bytes(numbers: Sequence[signal.Signals] = _SIGNALS) -> Iterator[int]:
-    """Give a descriptor that gets the number of each of these signals, as a byte."""
-    read, write = os.pipe()
-    os.set_blocking(write, False)
+def signals_as_bytes(numbers: Sequence[signal.Signals] = _SIGNALS) -> Iterator[socket.socket]:
+    """Give a socket that gets the number of each of these signals, as a byte.
+
+    No pipe: Windows can wait for sockets alone.
+    """
+    read, write = socket.socketpair()
+    write.setblocking(False)
     before = {number: signal.signal(number, lambda *_: None) for number in numbers}
-    waking = signal.set_wakeup_fd(write)
+    waking = signal.set_wakeup_fd(write.fileno())
     try:
         yield read
     finally:
         signal.set_wakeup_fd(waking)
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.close(read)
-        os.close(write)
+        read.close()
+        write.close()

@@ -93,7 +93,7 @@ def _may(permitted: Permit, result: Result, *, yes: bool, ask: bool) -> bool:
             raise Failure(exits.FAILED, message, f"`procman stop {app}`")
         case Permit.UNSEEN:
             message = f"port {port} is held by a process that can't be seen from here: {who_sees_more()}"
-            hint = f"`sudo procman free {port}`" if os.geteuid() else None
+            hint = f"`sudo procman free {port}`" if sys.platform != "win32" and os.geteuid() else None
             raise Failure(exits.FAILED, message, hint)
     if permitted is Permit.PROVEN or yes:
         return True

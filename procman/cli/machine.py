@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from procman.cli import exits
 from procman.cli.failure import Failure
@@ -32,6 +33,8 @@ def look(project: Project | None) -> tuple[Holding, ...]:
 
 def who_sees_more() -> str:
     """Return where a process is that this user can't see, and who can."""
+    if sys.platform == "win32":
+        return "it is another user's, and an administrator would see more"
     if os.geteuid() == 0:
         return "it is outside of this container, or the kernel itself"
     return "it is another user's, and root would see more"

@@ -1,4 +1,4 @@
-"""Where a project's manager is reached: its state folder, and the socket in it.
+"""Where a project's manager is reached: its state folder, and the socket in it; on Windows a named pipe.
 
 Every command needs this before anything else, so nothing but `os` and `socket` is imported.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 
 TYPE_CHECKING = False  # `typing` takes 8 ms: see `ask`
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def with_address(home: str, use: Callable[[str], object]) -> None:
     if len(os.fsencode(path)) <= LONGEST_ADDRESS:
         use(path)
         return
+    if sys.platform == "win32":
+        raise AssertionError("a pipe has no path")
     folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if os.path.isdir("/proc/self/fd"):
@@ -69,6 +72,8 @@ def with_address(home: str, use: Callable[[str], object]) -> None:
 
 
 def _from_inside(folder: int, use: Callable[[str], object]) -> None:
+    if sys.platform == "win32":
+        raise AssertionError("a pipe has no path")
     before = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fchdir(folder)
@@ -83,6 +88,8 @@ def listen(home: str) -> socket.socket:
 
     The caller holds the lock in `home`, so a socket that lies there is a dead manager's.
     """
+    if sys.platform == "win32":
+        raise AssertionError("a pipe is served, and not listened to")
     path = os.path.join(home, SOCKET)
     if os.path.lexists(path):
         os.unlink(path)
@@ -104,6 +111,12 @@ def connect(home: str, timeout: float) -> socket.socket:
     Raises:
         OSError: nobody listens: no socket, no folder, or the socket of a manager that died.
     """
+    if sys.platform == "win32":
+        from procman.control import pipes, pipes_win32
+
+        bridged = pipes.bridge(pipes_win32.connect(pipes.name_of(home)))
+        bridged.settimeout(timeout)
+        return bridged
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout)

@@ -6,6 +6,8 @@ and Ctrl-C in it reaches the command alone.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -13,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from procman.control import endpoint
 from procman.control.ask import NotRunning
@@ -128,19 +130,11 @@ def _demand_busy(answer: dict[str, Any], code: int, home: str) -> None:
 def _spawn(file: str, home: str, words: Sequence[str]) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Start a manager, and return it with what it says once it is ready or knows that it won't be."""
     read, write = os.pipe()
+    # A manager belongs to no run, though `up` may have been typed inside an app.
+    environment = {name: value for name, value in os.environ.items() if name != MARKER}
     try:
         with open(os.path.join(home, endpoint.LOG), "ab") as log:
-            process = subprocess.Popen(
-                [*words, "--ready", str(write)],
-                cwd=os.path.dirname(file),
-                # A manager belongs to no run, though `up` may have been typed inside an app.
-                env={name: value for name, value in os.environ.items() if name != MARKER},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[write],
-                start_new_session=True,
-            )
+            process = _detached(words, write, os.path.dirname(file), environment, log)
     except BaseException:
         os.close(read)
         raise
@@ -154,6 +148,46 @@ def _spawn(file: str, home: str, words: Sequence[str]) -> tuple[subprocess.Popen
         process.wait()
         raise
     return process, json.loads(line) if line.endswith(b"\n") else {}
+
+
+def _detached(
+    words: Sequence[str], ready: int, folder: str, environment: dict[str, str], log: BinaryIO
+) -> subprocess.Popen[bytes]:
+    """Start a manager that has nothing to do with this terminal, and can write to the descriptor `ready`."""
+    common: dict[str, Any] = {
+        "cwd": folder,
+        "env": environment,
+        "stdin": subprocess.DEVNULL,
+        "stdout": log,
+        "stderr": log,
+    }
+    process: subprocess.Popen[bytes]
+    if sys.platform != "win32":
+        arguments = [*words, "--ready", str(ready)]
+        process = subprocess.Popen(arguments, pass_fds=[ready], start_new_session=True, **common)
+        return process
+    import msvcrt
+
+    handle = msvcrt.get_osfhandle(ready)
+    os.set_handle_inheritable(handle, True)
+    arguments = [*words, "--ready", str(handle)]
+    startup = subprocess.STARTUPINFO(lpAttributeList={"handle_list": [handle]})
+    flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+    # Out of the job of the terminal, whose end would be ours too; some jobs let nobody out.
+    for way in (flags | subprocess.CREATE_BREAKAWAY_FROM_JOB, flags):
+        with contextlib.suppress(PermissionError):
+            process = subprocess.Popen(arguments, startupinfo=startup, creationflags=way, **common)
+            return process
+    raise PermissionError(errno.EACCES, "no process can be started", words[0])
+
+
+def receive_ready(option: str) -> int:
+    """Return the descriptor that `--ready` stands for: Windows passes on handles."""
+    if sys.platform == "win32" and option != "-1":
+        import msvcrt
+
+        return msvcrt.open_osfhandle(int(option), os.O_WRONLY)
+    return int(option)
 
 
 def _reach(home: str, process: subprocess.Popen[bytes] | None) -> Manager:

@@ -12,9 +12,10 @@ import logging
 import os
 import socket
 import struct
+import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from procman.control import endpoint
 from procman.control.contract import Engine
@@ -35,7 +36,10 @@ from procman.control.protocol import (
 from procman.control.verbs import answer
 from procman.control.watching import Call
 
-Upgrade = Callable[[socket.socket], Awaitable[str]]  # replaces this process, or returns why it can't
+if TYPE_CHECKING:
+    from procman.control.pipes import PipeServer
+
+Upgrade = Callable[[socket.socket | None], Awaitable[str]]  # replaces this process, or returns why it can't
 Incoming = asyncio.Queue[Keys | Resize]
 READ_TIMEOUT = 5.0  # seconds for a whole request: a client has it ready when it connects
 BUFFER_LIMIT = 1 << 20  # bytes of frames that wait for a slow client; 5,000 transitions
@@ -84,7 +88,8 @@ class Client:
     def owner(self) -> int | None:
         """Return the user at the other end, or None where the kernel does not tell.
 
-        Where it does not, the modes of the folder (0700) and of the socket (0600) keep others out alone.
+        Where it does not, the modes of the folder (0700) and of the socket (0600) keep others out alone, or
+        on Windows what the pipe says of who may open it.
         """
         credentials = getattr(socket, "SO_PEERCRED", None)
         if credentials is None:
@@ -113,8 +118,8 @@ class Server:
         self._read_timeout = read_timeout
         self._clock = clock
         self._ended = asyncio.get_running_loop().create_future()
-        self._server: asyncio.Server | None = None
-        self._listener: socket.socket
+        self._server: asyncio.Server | PipeServer | None = None
+        self._listener: socket.socket | None = None
         self._inode: int | None = None  # of the socket
         self._renewing: asyncio.Task[None] | None = None
         self._clients: dict[asyncio.Task[None], Client] = {}
@@ -126,6 +131,12 @@ class Server:
         Args:
             listener: that of the manager which this one has replaced in place, if it did.
         """
+        if sys.platform == "win32":
+            from procman.control import pipes, pipes_win32
+
+            door = pipes_win32.WindowsDoor(pipes.make_name(self._home))
+            self._server = pipes.PipeServer(door, self._serve, LONGEST_REQUEST)
+            return
         # Not start_unix_server: from 3.13 on it looks for the socket by the address it was bound to, and
         # where the folder's path is too long for an address, that one lasts only as long as the binding.
         self._listener = listener or endpoint.listen(self._home)
@@ -139,7 +150,7 @@ class Server:
             OSError: the socket can't be made.
         """
         self.retire()
-        listener = endpoint.listen(self._home)
+        listener = None if sys.platform == "win32" else endpoint.listen(self._home)
         self._renewing = asyncio.create_task(self.start(listener))
 
     def retire(self) -> None:
@@ -207,7 +218,7 @@ class Server:
             self._answers.discard(answering)
 
     def _refusal(self, client: Client) -> Frame | None:
-        if client.owner() not in (None, 0, os.geteuid()):
+        if sys.platform != "win32" and client.owner() not in (None, 0, os.geteuid()):
             return error(Code.FAILED, "denied", "this manager belongs to another user")
         if len(self._clients) > MOST_CLIENTS:
             return error(Code.FAILED, "busy", f"{MOST_CLIENTS} commands are talking to the manager already")

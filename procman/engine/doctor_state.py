@@ -11,7 +11,8 @@ from pathlib import Path
 from procman.core.config import Config
 from procman.engine.findings import Finding, fail, ok, warn
 from procman.host.claim import holder_of
-from procman.host.fifo import RunFifos
+from procman.host.files import user
+from procman.host.outputs import RunFifos
 
 LEAST_SPACE = 50_000_000  # bytes: with less, an app that builds something fills the disk in a moment
 ELSEWHERE = "`PROCMAN_HOME=/another/folder` keeps the state there"
@@ -54,7 +55,7 @@ def _use(home: Path) -> Finding | None:
 
 def _privacy(home: Path) -> Iterator[Finding]:
     status = home.stat()
-    if status.st_uid != os.geteuid():
+    if user() not in (None, status.st_uid):
         whose = "the owner of the folder, not you, can talk to its manager"
         yield warn("permissions", f"`{home}` belongs to another user: {whose}", ELSEWHERE)
     elif stat.S_IMODE(status.st_mode) & 0o077:

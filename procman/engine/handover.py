@@ -74,7 +74,7 @@ class Records:
             "marker": record.marker,
             "app": encode(record.app),
         }
-        descriptor = os.open(self._path(name), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._path(name), os.O_WRONLY | os.O_CREAT, 0o600)
         with open(descriptor, "wb") as file:
             file.write(json.dumps(document).encode().ljust(os.fstat(descriptor).st_size))
 

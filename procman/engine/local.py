@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from procman.host import make_host
+from procman import host
 from procman.host.base import Host
 
 
@@ -17,15 +17,13 @@ def this_machine() -> Iterator[Host]:
     Raises:
         Unsupported: there is none for this system.
     """
-    host = make_host(asyncio.get_running_loop())
+    machine = host.make_host(asyncio.get_running_loop())
     try:
-        yield host
+        yield machine
     finally:
-        host.close()
+        machine.close()
 
 
 def variables_of(user: str) -> dict[str, str]:
     """Return what the environment of an app says of its `user`; nothing of one that is not known here."""
-    from procman.host.rights import variables
-
-    return variables(user)
+    return host.variables_of(user)

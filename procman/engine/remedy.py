@@ -15,6 +15,7 @@ from procman.core.verdict import in_the_way
 from procman.engine import remedy_packages as packages
 from procman.engine.packages import MODULES, Package
 from procman.engine.scene import Scene, cause
+from procman.host.files import owner_of
 
 LIMITS = Path("/proc/sys/fs/inotify")
 LOWEST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -167,8 +168,8 @@ def _permission(match: Match, scene: Scene) -> Cause:
 
 def _owner(path: Path, scene: Scene) -> str:
     try:
-        return f": {scene.shown(path)} belongs to {path.owner()}"
-    except (OSError, KeyError, NotImplementedError):
+        return f": {scene.shown(path)} belongs to {owner_of(path)}"
+    except (OSError, KeyError):
         return ""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from procman.engine import output
 from procman.engine.supervised import Supervised
-from procman.host.fifo import RunFifos
+from procman.host.outputs import RunFifos
 
 
 def move_files(home: Path, supervised: Supervised, new: str) -> bool:

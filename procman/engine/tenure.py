@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from procman.host import files
 from procman.host.base import Cancellable, Host
 from procman.host.claim import LOCK, Claim
 
@@ -153,7 +154,7 @@ class Tenure:
         """Keep the folder of records open as it is now; without one the state folder is not whole."""
         self._release_run()
         with contextlib.suppress(OSError):
-            self._run = os.open(self._home / "run", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._run = files.open_folder(self._home / "run")
 
     def _release_run(self) -> None:
         if self._run is not None:

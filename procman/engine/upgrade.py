@@ -46,8 +46,10 @@ class Upgrade:
         self._home = home
         self._before = before
 
-    async def replace(self, listener: socket.socket) -> str:
+    async def replace(self, listener: socket.socket | None) -> str:
         """Become the installed version and never return; or return why that can't be."""
+        if listener is None:
+            return "this system can't replace a running program: `procman down` and `procman up` do it"
         problem = await self._try()
         if problem is not None:
             return problem
@@ -65,8 +67,10 @@ class Upgrade:
         self._host.close()
         self._before()
         _keep_open(lock, connections)
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # exec keeps that: none ends us before we can take it
+        for name in ("SIGHUP", "SIGINT", "SIGTERM"):
+            signal.signal(
+                signal.Signals[name], signal.SIG_IGN
+            )  # exec keeps that: none ends us before we can take it
         words = [word for option in options.items() for word in option]
         try:
             os.execv(self._command[0], [*self._command, *words])

@@ -198,7 +198,7 @@ def _prepare(path: Path) -> bool:
     if os.path.lexists(path):
         return False
     # Not if it is there: whoever closes a file gives back every lock that the process has on it.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     return True
 
 

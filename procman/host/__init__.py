@@ -27,6 +27,23 @@ def make_host(loop: asyncio.AbstractEventLoop) -> Host:
         from procman.host.macos import MacHost
 
         return MacHost(loop)
+    if sys.platform == "win32":
+        from procman.host.spool import waiting
+        from procman.host.win32_calls import Calls, SnapshotTable
+        from procman.host.windows import WindowsHost
+
+        calls = Calls()
+        return WindowsHost(loop, calls, SnapshotTable(calls), waiting)
     from procman.host.base import Unsupported
 
-    raise Unsupported(f"procman does not run on `{sys.platform}` yet\nhint: on Windows, run it in WSL 2")
+    raise Unsupported(f"procman does not run on `{sys.platform}`")
+
+
+def variables_of(user: str) -> dict[str, str]:
+    """Return what the environment of an app says of its `user`; nothing of one that is not known here."""
+    if sys.platform == "win32":
+        return {}
+    else:
+        from procman.host.rights import variables
+
+        return variables(user)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import threading
 from _thread import start_new_thread
 from collections import deque
@@ -20,7 +21,11 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
 from procman.host import procfs
-from procman.host.procfs import Stat
+
+if sys.platform != "win32":
+    from procman.host.procfs import Stat
+
+assert sys.platform != "win32"
 
 MARKER = re.compile(r"([\w.-]+):(\w[\w.-]*:\d+)", re.ASCII)  # one that can be made a name
 RUN = re.compile(r"/procman-[\w.-]+/\w[\w.-]*:\d+(/|$)", re.ASCII)  # in the path of a cgroup
@@ -182,7 +187,7 @@ def _move(folder: str, pid: int) -> bool:
 
 def _write(path: str, number: int) -> bool:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_WRONLY)
         try:
             return os.write(descriptor, b"%d" % number) > 0
         finally:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+
+from procman.host import files
 
 LOCK = "lock"
 
@@ -59,14 +60,13 @@ def claim(home: str) -> Claim | None:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not files.lock(descriptor):
+                os.close(descriptor)
+                return None
             if _is(path, descriptor):
                 os.truncate(descriptor, 0)
                 os.write(descriptor, f"{os.getpid()}\n".encode())  # for people only: nothing reads it
                 return Claim(home, descriptor)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
         except BaseException:
             os.close(descriptor)
             raise
@@ -80,14 +80,13 @@ def holder_of(home: str) -> int | None:
     its client tries again.
     """
     try:
-        descriptor = os.open(os.path.join(home, LOCK), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(os.path.join(home, LOCK), os.O_RDONLY)
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        written = os.read(descriptor, 32).strip()
-        return int(written) if written.isdigit() else 0
+        if not files.lock(descriptor, shared=True):
+            written = os.read(descriptor, 32).strip()
+            return int(written) if written.isdigit() else 0
     finally:
         os.close(descriptor)
     return None

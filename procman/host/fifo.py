@@ -17,6 +17,8 @@ import termios
 from dataclasses import dataclass
 from pathlib import Path
 
+assert sys.platform != "win32"
+
 # Tried in this order; an ordinary user may ask for 1 MiB at most (/proc/sys/fs/pipe-max-size). With it a node
 # app that calls `process.exit()` loses none of 20,000 queued lines; with the usual 64 KiB, most of them.
 CAPACITIES = (1 << 20, 1 << 18, 1 << 16)
@@ -72,7 +74,7 @@ def open_for_child(path: Path) -> int:
     Raises:
         OSError: the pipe is gone, or may not be opened.
     """
-    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    return os.open(path, os.O_RDWR)
 
 
 def open_endless_input(folder: Path) -> int:
@@ -90,12 +92,12 @@ def open_endless_input(folder: Path) -> int:
     """
     read, write = os.pipe()
     try:
-        return os.open(f"/proc/self/fd/{read}", os.O_RDWR | os.O_CLOEXEC)
+        return os.open(f"/proc/self/fd/{read}", os.O_RDWR)
     except FileNotFoundError:  # no /proc
         path = folder / "input"
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR)
         path.unlink()
         return descriptor
     finally:
@@ -116,12 +118,23 @@ def open_for_manager(path: Path) -> int:
     Raises:
         OSError: the pipe is gone, may not be opened, or is something else by now (EINVAL).
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a named pipe", str(path))
     enlarge(descriptor)
     return descriptor
+
+
+def read(descriptor: int, most: int) -> bytes | None:
+    """Return what waits, at most `most` bytes; None if nothing does, nothing if every writer is gone."""
+    try:
+        return os.read(descriptor, most)
+    except BlockingIOError:
+        return None
+
+
+close = os.close
 
 
 def enlarge(descriptor: int) -> int:

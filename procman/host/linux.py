@@ -21,11 +21,13 @@ from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
 from procman.host import debuggers, inotify, ports, procfs, vitals
 from procman.host.base import Cancellable, Ended, Holder, Occupant, Operation, Order, Run, Vitals
-from procman.host.cgroups import Cgroups
 from procman.host.operations import HINT, operation
-from procman.host.posix import Call, PosixHost, ended, wants_continue
-from procman.host.procfs import TICKS_PER_SECOND, Stat
-from procman.host.trees import Trees
+
+if sys.platform != "win32":
+    from procman.host.cgroups import Cgroups
+    from procman.host.posix import Call, PosixHost, ended, wants_continue
+    from procman.host.procfs import TICKS_PER_SECOND, Stat
+    from procman.host.trees import Trees
 
 assert sys.platform == "linux"
 

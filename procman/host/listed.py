@@ -24,8 +24,10 @@ from procman.host.base import (
     Vitals,
 )
 from procman.host.listing import Listing
-from procman.host.posix import Call, PosixHost
 from procman.host.table import Table
+
+if sys.platform != "win32":
+    from procman.host.posix import Call, PosixHost
 
 assert sys.platform != "win32"
 

@@ -16,8 +16,10 @@ from collections.abc import Callable, Sequence
 
 from procman.host.base import Cancellable
 from procman.host.kqueue import Ends
-from procman.host.listed import ListedHost
 from procman.host.psutil_table import PsutilTable
+
+if sys.platform != "win32":
+    from procman.host.listed import ListedHost
 
 assert sys.platform == "darwin"
 

@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
@@ -293,7 +294,8 @@ class PipedOutput:
         self._loop = loop
         self._reading, self.writing = os.pipe()
         self._tail = b""
-        os.set_blocking(self._reading, False)
+        if sys.platform != "win32":  # where another output is used, for no loop waits for a pipe there
+            os.set_blocking(self._reading, False)
         loop.add_reader(self._reading, self._on_output)
 
     def read(self) -> bytes:

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
+assert sys.platform != "win32"
+
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 EXITING = 0x4  # PF_EXITING of linux/sched.h: its memory is gone, its descriptors go next
 COMMAND_SHOWN = 80  # characters of a command line in a message
@@ -61,7 +63,7 @@ def read(path: str) -> bytes:
     Raises:
         OSError: it is gone (`FileNotFoundError`, `ProcessLookupError`) or not ours to read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         chunks = []
         while content := os.read(descriptor, 65536):
@@ -275,7 +277,7 @@ def arguments(pid: int) -> tuple[str, ...]:
 def command(pid: int) -> bytes:
     """Return the beginning of the process's command line, or nothing: in half of the time of `read`."""
     try:
-        descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY)
     except OSError:
         return b""
     try:

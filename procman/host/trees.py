@@ -14,13 +14,18 @@ Where `/proc` hides a process from us, its parent's list still has it: it is a m
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from procman.core.identity import MARKER, Identity
 from procman.host import procfs
 from procman.host.base import Run
-from procman.host.procfs import Stat
+
+if sys.platform != "win32":
+    from procman.host.procfs import Stat
+
+assert sys.platform != "win32"
 
 REMEMBERED = 1024  # markers and runs kept in mind; a marker is read again and a run scanned for beyond that
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Iterator
 from procman.core.identity import Identity, Member
 from procman.host import procfs
 from procman.host.base import Vitals
-from procman.host.procfs import TICKS_PER_SECOND, Stat
+
+if sys.platform != "win32":
+    from procman.host.procfs import TICKS_PER_SECOND, Stat
 
 assert sys.platform == "linux"
 

@@ -108,6 +108,10 @@ class Win32(Protocol):
         """Give a process of the job a handle of it, which its children inherit: that keeps the job's name."""
         ...
 
+    def lend(self, descriptor: int, process: Handle) -> None:
+        """Give a process a handle of what one of our descriptors stands for; it never learns of it."""
+        ...
+
     def job_pids(self, job: Handle) -> list[int]:
         """Return the living processes of a job."""
         ...

@@ -18,7 +18,7 @@ from functools import partial
 
 from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
-from procman.host import win32
+from procman.host import spool, win32
 from procman.host.base import (
     Answer,
     Cancellable,
@@ -178,7 +178,20 @@ class WindowsHost:
             self._jobs.forget(marker)
             raise _spawn_error(error, order) from error
         self._jobs.share(job, birth.process)
+        self._keep_input_open(order.stdin, birth.process)
         return birth
+
+    def _keep_input_open(self, stdin: int, process: Handle) -> None:
+        """Let a process hold the other end of its stdin, so that its input ends with itself."""
+        writer = spool.take_writer(stdin)
+        if writer is None:
+            return
+        try:
+            self._kernel.lend(writer, process)
+        except CallFailed:  # it has ended already
+            return
+        finally:
+            os.close(writer)
 
     def _refuse(self, order: Order) -> None:
         """Raise if an app is to have what only POSIX gives."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,12 +18,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from procman.core.config import LogBudget
-from procman.host import fifo, pty
 from procman.logs.read import last_lines
 from procman.logs.segments import Stream
 from procman.logs.store import NotWritten, Store
 from procman.logs.terminal import Terminal
 from procman.logs.watch import LineWatch
+
+if sys.platform == "win32":
+    from procman.host import no_pty as pty
+    from procman.host import spool as fifo
+else:
+    from procman.host import fifo, pty
 
 MOST_AT_A_TIME = 1 << 20  # bytes moved per call, so that one chatty app can't keep the others waiting
 MOST_WATCHED = 1 << 16  # the same from a terminal, or while lines are looked at, which takes longer
@@ -333,12 +339,9 @@ class Capture:
         """Empty a pipe that would block the app, and count what is lost by it; return as `_keep` does."""
         count = 0
         while count < most:
-            try:
-                data = os.read(descriptor, READ_AT_A_TIME)
-            except BlockingIOError:
-                break
+            data = fifo.read(descriptor, READ_AT_A_TIME)
             if not data:
-                return count, True
+                return count, data is not None
             count += len(data)
             self._lost[stream] += len(data)
             if self._watch is not None:
@@ -393,7 +396,7 @@ class Capture:
             terminal.close()
         else:
             for descriptor in self._pipes:
-                os.close(descriptor)
+                fifo.close(descriptor)
         self._pipes = {}
         self._fifos = None
         self._watch = None

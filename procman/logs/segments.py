@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import stat
@@ -27,6 +26,8 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple
+
+from procman.host import files
 
 RECORD = struct.Struct("<QdIBB2x")
 CHUNK_RECORDS = 4096  # read at a time: 96 KiB
@@ -37,7 +38,6 @@ ADDED = 1  # the batch is one newline that procman put after a last line without
 OPEN = 2  # no bytes: a line of this stream, begun in an earlier segment, goes on here
 
 _FILE = re.compile(r"([0-9]{6,})\.(log|index)")
-_PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # neither led elsewhere nor made to wait
 
 
 class Stream(IntEnum):
@@ -124,7 +124,7 @@ def open_plain(path: Path, flags: int) -> int:
         OSError: another reason.
     """
     try:
-        descriptor = os.open(path, flags | _PLAIN, 0o600)
+        descriptor = files.open_plain(path, flags)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise FileNotFoundError(errno.ENOENT, "a symlink is in its place", str(path)) from error
@@ -176,7 +176,7 @@ class Segment:
         locks.
         """
         with contextlib.suppress(OSError):
-            fcntl.flock(self._log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            files.lock(self._log, shared=True)
 
     def size(self) -> int:
         """Return the length of the text; to be asked before `records`, or the last bytes may lack one."""
@@ -194,13 +194,13 @@ class Segment:
         """Return the records from number `first` on, as many as there are, at most `most`."""
         if self._index is None:
             return []
-        data = os.pread(self._index, most * RECORD.size, first * RECORD.size)
+        data = files.read_at(self._index, most * RECORD.size, first * RECORD.size)
         whole = len(data) - len(data) % RECORD.size
         return [Record._make(values) for values in RECORD.iter_unpack(data[:whole])]
 
     def read(self, start: int, end: int) -> bytes:
         """Return the text from `start` to `end`."""
-        return os.pread(self._log, end - start, start)
+        return files.read_at(self._log, end - start, start)
 
     def unindexed(self) -> Record:
         """Return what is said about bytes without a record: stdout of run 0, as old as the file."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from procman.core.config import LogBudget
+from procman.host import files
 from procman.logs.segments import (
     ADDED,
     OPEN,
@@ -28,6 +29,11 @@ from procman.logs.segments import (
     unfinished_streams,
 )
 from procman.logs.sweep import Sweep
+
+if sys.platform == "win32":
+    from procman.host import spool as fifo
+else:
+    from procman.host import fifo
 
 # Bytes of one stream read within so many seconds share a record. At one write per line an app makes 80,000
 # batches a second, and nobody tells lines apart by less than a millisecond.
@@ -167,7 +173,7 @@ class Store:
 
     def newest(self, count: int) -> bytes:
         """Return the last `count` bytes of the log; at most as many as the last `take` has moved."""
-        return os.pread(self._log, count, self._size - count)
+        return files.read_at(self._log, count, self._size - count)
 
     def note(self, text: str) -> None:
         """Write a line of the manager's own."""
@@ -245,7 +251,7 @@ class Store:
             stream
             for stream in (Stream.OUT, Stream.ERR)
             if (
-                os.pread(self._log, 1, self._ends[stream] - 1) not in (b"\n", b"")
+                files.read_at(self._log, 1, self._ends[stream] - 1) not in (b"\n", b"")
                 if self._ends[stream]
                 else stream in self._began_open
             )
@@ -314,8 +320,10 @@ class Store:
                     if error.errno != errno.EINVAL:
                         raise
                     self._splices = False
-            data = os.read(source, min(most, COPIED_AT_A_TIME))
         except BlockingIOError:
+            return None
+        data = fifo.read(source, min(most, COPIED_AT_A_TIME))
+        if data is None:
             return None
         try:
             _write(self._log, data, self._size)
@@ -342,5 +350,5 @@ def _open(folder: Path, number: int, flags: int, head: bytes = b"") -> tuple[int
 def _write(descriptor: int, data: bytes, offset: int) -> None:
     """Write all of `data`; a system that takes only a part of it says why when it is given the rest."""
     while data:
-        written = os.pwrite(descriptor, data, offset)
+        written = files.write_at(descriptor, data, offset)
         data, offset = data[written:], offset + written

@@ -9,10 +9,10 @@ waited for.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from pathlib import Path
 
+from procman.host import files
 from procman.logs.segments import BLOCK, index_path, log_path, open_plain, segment_files
 
 _COUNTS = "missed"  # a file beside the segments; each line has a number, and how many lines ended in that
@@ -134,10 +134,9 @@ class Sweep:
 def _is_read(descriptor: int) -> bool:
     """Return whether somebody has announced to read this segment."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        if not files.lock(descriptor):
+            return True
     except OSError:  # a file system without locks
         return False
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    files.unlock(descriptor)
     return False

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from procman.host import pty
+if sys.platform == "win32":
+    from procman.host import no_pty as pty
+else:
+    from procman.host import pty
 
 RECENT = 4096  # bytes that somebody who attaches is shown of what was printed before
 

@@ -64,7 +64,9 @@ class Terminal:
     """A command in a terminal of its own, 100 columns wide."""
 
     def __init__(self, words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-        self._screen, inside = pty.openpty()
+        self._screen = inside = -1
+        if sys.platform != "win32":
+            self._screen, inside = pty.openpty()
         self._seen = ""
         same = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
         same |= {"COLUMNS": "100", "TERM": "xterm", "PYTHONPATH": str(REPOSITORY), **environment}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import ntpath
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -192,6 +193,10 @@ class FakeWin32:
 
     def share_job(self, job: Handle, process: Handle) -> None:
         self._job(job).kept_by.append(self._process(process))
+
+    def lend(self, descriptor: int, process: Handle) -> None:
+        found = self._process(process)
+        found.outputs = (*found.outputs, os.dup(descriptor))  # closed when it ends
 
     def job_pids(self, job: Handle) -> list[int]:
         return [process.pid for process in self.kernel.members(self._job(job))]

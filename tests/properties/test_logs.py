@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -191,6 +192,8 @@ def world_after(steps: list[tuple[str, Any, Any]], *, finished: bool = True) -> 
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(store, "os", deadly),
+        mock.patch.object(store, "files", SimpleNamespace(read_at=deadly.pread, write_at=deadly.pwrite)),
+        mock.patch.object(store, "fifo", SimpleNamespace(read=deadly.mortal("read", fifo.read))),
         mock.patch.object(store, "open_plain", deadly.mortal("open", open_plain)),
         mock.patch.object(store, "SMALLEST_SEGMENT", SEGMENT),
     ):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from procman.core.config import LogBudget
+from procman.host import files
 from procman.logs import sweep
 from procman.logs.read import Follower, Line, Stream, lines
 from procman.logs.segments import segment_numbers
@@ -135,14 +136,14 @@ def test_what_was_not_counted_is_not_made_up(tmp_path: Path) -> None:
     assert text.endswith(" lines went by rotation before they could be shown here")
 
 
-@pytest.mark.parametrize(("printed", "files"), [(200, "1 file"), (300, "3 files")])
+@pytest.mark.parametrize(("printed", "told"), [(200, "1 file"), (300, "3 files")])
 def test_where_nothing_can_be_counted_the_files_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: int, files: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: int, told: str
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> bool:
         raise OSError(95, "no locks here")
 
-    monkeypatch.setattr(sweep.fcntl, "flock", refuse)
+    monkeypatch.setattr(files, "lock", refuse)
     with contextlib.closing(Writer(tmp_path)) as web, contextlib.closing(Follower(tmp_path)) as follower:
         web.print(1)
         list(follower.look())
@@ -150,7 +151,7 @@ def test_where_nothing_can_be_counted_the_files_are_told(
         found = list(follower.look())
 
     (text,) = said(found)
-    assert text == f"procman: the lines of {files} went by rotation before they could be shown here"
+    assert text == f"procman: the lines of {told} went by rotation before they could be shown here"
 
 
 def test_a_large_file_is_counted_bit_by_bit_and_deleted_then(

@@ -1,0 +1,29 @@
+"""How a manager is told to end or to read its file again by whoever has no connection to it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+
+def take_signals(
+    loop: asyncio.AbstractEventLoop, stop: Callable[[str], None], reload: Callable[[], object]
+) -> None:
+    """Have INT and TERM call `stop` with their name, and HUP `reload`; on Windows, Ctrl-C and Break `stop`.
+
+    To be called in the main thread.
+    """
+    if sys.platform == "win32":
+
+        def post(number: int, _frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(stop, signal.Signals(number).name)
+
+        signal.signal(signal.SIGINT, post)
+        signal.signal(signal.SIGBREAK, post)
+    else:
+        loop.add_signal_handler(signal.SIGINT, stop, "SIGINT")
+        loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
+        loop.add_signal_handler(signal.SIGHUP, reload)
