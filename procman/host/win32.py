@@ -124,8 +124,8 @@ class Win32(Protocol):
         """Send Ctrl-Break to a group in the console of process `pid`; return all pids in that console."""
         ...
 
-    def processes(self) -> list[Seen]:
-        """Return the processes of the machine that live."""
+    def processes(self, only: int | None = None) -> list[Seen]:
+        """Return the processes of the machine that live, or the one of that number."""
         ...
 
     def asleep(self) -> float:

@@ -319,11 +319,11 @@ class Calls:
         finally:
             _kernel.FreeConsole()
 
-    def processes(self) -> list[Seen]:
-        """Return the processes of the machine that live; without those whose birth this user may not know."""
-        return list(self._seen())
+    def processes(self, only: int | None = None) -> list[Seen]:
+        """Return who lives, or the one of that number; nobody whose birth this user may not know."""
+        return list(self._seen(only))
 
-    def _seen(self) -> Iterator[Seen]:
+    def _seen(self, only: int | None) -> Iterator[Seen]:
         snapshot = _kernel.CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0)
         if snapshot == INVALID_HANDLE:
             raise _failed("CreateToolhelp32Snapshot")
@@ -331,7 +331,8 @@ class Calls:
             entry = Entry(dwSize=ctypes.sizeof(Entry))
             more = _kernel.Process32FirstW(snapshot, ctypes.byref(entry))
             while more:
-                started = self._birth_of(entry.th32ProcessID)
+                wanted = only in (None, entry.th32ProcessID)
+                started = self._birth_of(entry.th32ProcessID) if wanted else None
                 if started is not None:
                     name = entry.szExeFile.removesuffix(".exe")
                     yield Seen(entry.th32ProcessID, entry.th32ParentProcessID, started, name)
@@ -378,15 +379,18 @@ class SnapshotTable(PsutilTable):
 
     def rows(self) -> dict[int, Row]:
         """Return every living process by its pid."""
-        try:
-            seen = self._calls.processes()
-        except CallFailed:
-            return {}
-        return {each.pid: Row(each.pid, each.parent, 0, each.started, each.name[:15], "S") for each in seen}
+        return self._rows(None)
 
     def row(self, pid: int) -> Row | None:
         """Return one process, if it lives."""
-        return self.rows().get(pid)
+        return self._rows(pid).get(pid)
+
+    def _rows(self, only: int | None) -> dict[int, Row]:
+        try:
+            seen = self._calls.processes(only)
+        except CallFailed:
+            return {}
+        return {each.pid: Row(each.pid, each.parent, 0, each.started, each.name[:15], "S") for each in seen}
 
 
 def _times(process: Handle) -> tuple[int, int | None]:

@@ -216,11 +216,12 @@ class FakeWin32:
                 self.machine.signal(each, BREAK)
         return [each.pid for each in there]
 
-    def processes(self) -> list[Seen]:
+    def processes(self, only: int | None = None) -> list[Seen]:
         self.kernel.look()
         return [
             Seen(each.pid, self.kernel.parents[each.identity.started], self.kernel.started(each), each.name)
             for each in self.machine.processes.values()
+            if only in (None, each.pid)
         ]
 
     def asleep(self) -> float:
