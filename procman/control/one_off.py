@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
@@ -26,6 +27,8 @@ def replace_by(words: Sequence[str], cwd: str, environment: Mapping[str, str]) -
     Raises:
         NotRun: it could not be.
     """
+    if sys.platform == "win32":  # exec is another process there, and the shell takes this one for over
+        raise NotRun("a command can't be run in the place of this one on Windows", missing=False)
     try:
         os.chdir(cwd)
     except OSError as error:

@@ -23,7 +23,7 @@ from procman.logs.capture import Capture
 from procman.logs.segments import Stream, segment_numbers
 
 KILLS = 30  # raise it to look longer: 1,000 take 4 minutes
-LONGEST_LIFE_S = 0.2  # of a capturing process, its start of about 0.1 s included
+LONGEST_LIFE_S = 0.1  # of a capturing process, after its imports
 PATIENCE_S = 30.0
 
 # 10,000 numbered lines a second, one write each, to stdout and stderr by turns, until a file appears.
@@ -45,6 +45,7 @@ from procman.core.config import LogBudget
 from procman.logs.capture import Capture
 folder = pathlib.Path(sys.argv[1])
 capture = Capture(folder / "logs", folder / "run", "web", LogBudget(30_000, 10_000))
+print("imported", flush=True)
 capture.adopt(1)
 waiting = select.poll()
 for descriptor in capture.readable_descriptors():
@@ -234,7 +235,10 @@ def _manager_worked(folder: Path, life_s: float) -> bool:
     """Run a capturing process for a while, kill it, and return whether it has stored anything."""
     before = _stored(folder)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    with subprocess.Popen([sys.executable, "-S", "-c", MANAGER, str(folder)], env=environment) as manager:
+    words = [sys.executable, "-S", "-c", MANAGER, str(folder)]
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE) as manager:
+        assert manager.stdout is not None
+        assert manager.stdout.readline() == b"imported\n"
         select.select([], [], [], life_s)
         manager.send_signal(signal.SIGKILL)
         assert manager.wait(PATIENCE_S) == -signal.SIGKILL

@@ -172,7 +172,7 @@ def test_a_stopped_process_sees_the_signal(posix: World) -> None:
 
 
 def test_the_first_end_of_several_is_told_once(stage: World) -> None:
-    started = [stage.start(Program(exits_after=delay)) for delay in (0.4, 0.2, 0.4)]
+    started = [stage.start(Program(exits_after=delay)) for delay in (1.5, 0.4, 1.5)]
     members = [member for each in started for member in stage.host.tree(each.run)]
     told: list[float] = []
     stage.host.when_one_ends(members, lambda: told.append(stage.host.now()))

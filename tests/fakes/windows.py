@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import ntpath
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,16 +18,17 @@ from typing import Any, cast
 
 from procman.core.verdict import Listener
 from procman.host import win32
-from procman.host.base import Ended
+from procman.host.base import Answer, Cancellable, Ended, ProbeOrder
 from procman.host.table import Row, Used, Withheld, inode_of
 from procman.host.win32 import Birth, CallFailed, Handle, Seen
 from procman.host.windows import WindowsHost
-from tests.fakes.host import PROCESS_SIZE
+from tests.fakes.host import PROCESS_SIZE, FakeHost
 from tests.fakes.machine import BOOT, EPOCH, Machine, Process, Timer
 from tests.fakes.programs import Program
 
 BREAK = "SIGTERM"  # what Ctrl-Break is to a simulated program
 FOLDER = "C:\\apps"  # where all programs are
+BATCHES = frozenset({"npm"})
 
 
 @dataclass(eq=False)
@@ -107,7 +109,11 @@ class FakeWin32:
             what.handles -= 1
 
     def is_file(self, path: str) -> bool:
-        return ntpath.dirname(path) == FOLDER and _command(path) in self.machine.programs
+        """A program is an .exe but for those that npm has installed, which are batch files."""
+        folder, name = ntpath.split(path)
+        stem, ending = ntpath.splitext(name)
+        there = {*self.machine.programs, *(command.split()[0] for command in self.machine.programs)}
+        return folder == FOLDER and stem in there and ending == (".cmd" if stem in BATCHES else ".exe")
 
     def create_process(
         self,
@@ -122,11 +128,17 @@ class FakeWin32:
             raise CallFailed(win32.DIRECTORY, "CreateProcess")
         if not self.machine.files_left:
             raise CallFailed(win32.TOO_MANY_OPEN_FILES, "CreateProcess")
-        found = self.machine.programs[_command(program)]
-        assert isinstance(found, Program)
+        spoken = _spoken(command)
+        found = self.machine.programs.get(spoken)
+        if found is None:
+            raise CallFailed(win32.FILE_NOT_FOUND, "CreateProcess")
+        if not isinstance(found, Program):
+            before = sum(1 for _when, text in self.machine.starts if text == spoken)
+            found = found[min(before, len(found) - 1)]
+        self.machine.starts.append((self.machine.now, spoken))
         process = self.machine.start(
             found,
-            _command(program),
+            spoken,
             parent=self.pid,
             cwd=folder,
             environment=dict(environment),
@@ -313,6 +325,7 @@ class FakeWindows:
         self.calls = FakeWin32(kernel, self.pid)
         loop = cast(asyncio.AbstractEventLoop, FakeLoop(self.machine))
         self.host = _Host(loop, self.calls, FakeTable(kernel, self.calls), waiting)
+        self.host.begin(self.machine)
 
     def die(self) -> None:
         """End the manager at once: all its handles are closed, and its processes live on."""
@@ -323,16 +336,43 @@ class FakeWindows:
 
 
 class _Host(WindowsHost):
-    """Its wall shows the machine's time."""
+    """Its wall shows the machine's time; checks and watched files are the machine's, not the system's."""
+
+    def begin(self, machine: Machine) -> None:
+        self._machine = machine
+        self._other = FakeHost(machine)
 
     def wall(self) -> float:
-        return EPOCH + self.now()
+        return EPOCH + self._loop.time()
+
+    def advance(self, seconds: float) -> None:
+        self._machine.advance(seconds)
+
+    def probe(self, order: ProbeOrder, on_answer: Callable[[Answer], None]) -> Cancellable:
+        return self._other.probe(order, on_answer)
+
+    def watch_file(self, path: str, callback: Callable[[], None]) -> Cancellable:
+        return self._other.watch_file(path, callback)
+
+    def watch_tree(
+        self, folder: str, enters: Callable[[str], bool], callback: Callable[[str], None]
+    ) -> Cancellable:
+        return self._other.watch_tree(folder, enters, callback)
+
+    def close(self) -> None:
+        super().close()
+        self._other.close()
 
 
 def _call(callback: Callable[..., object], *arguments: Any) -> None:
     callback(*arguments)
 
 
-def _command(path: str) -> str:
-    """Return what the machine calls a program."""
-    return ntpath.splitext(ntpath.basename(path))[0]
+def _spoken(command: str) -> str:
+    """Return what the machine calls a command line: `npm run dev`, however it is wrapped."""
+    _, wrapped, inner = command.partition(' /c "')
+    text = inner.removesuffix('"') if wrapped else command
+    program = re.match(r'"([^"]+)"|\S+', text)
+    assert program is not None, "a command line begins with a program"
+    stem = ntpath.splitext(ntpath.basename(program[1] or program[0]))[0]
+    return stem + text[program.end() :]
