@@ -17,6 +17,7 @@ a variable that is nowhere is empty, as in a shell. `$${` stands for `${` itself
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,14 @@ from procman.config.source import read_text, shown_path
 from procman.core.config import AppConfig
 
 NEEDED = frozenset(("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"))  # and LC_*
+# Without the first four no program of Windows starts another one, or finds a library of the system's.
+NEEDED_ON_WINDOWS = frozenset(
+    (
+        *("SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "SYSTEMDRIVE", "TEMP", "TMP", "USERNAME"),
+        *("USERPROFILE", "HOMEDRIVE", "HOMEPATH", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES"),
+        *("NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE"),
+    )
+)
 
 _OPENING = re.compile(r"\$(\$?)\{")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-|\})")
@@ -127,11 +136,7 @@ def merge_environment(
 ) -> dict[str, str]:
     """Return what an app gets, given the env files that were read."""
     inherited = without_npm(manager_env)
-    result = {
-        name: value
-        for name, value in inherited.items()
-        if app.inherit_env or name in NEEDED or name.startswith("LC_")
-    }
+    result = {name: value for name, value in inherited.items() if app.inherit_env or _is_needed(name)}
     for name in result:
         note(name, MANAGER)
     if app.tty and "TERM" not in result:
@@ -216,3 +221,10 @@ def _closing(text: str, at: int) -> int | None:
         else:
             depth -= 1
     return None
+
+
+def _is_needed(name: str) -> bool:
+    """Return whether every program needs this variable; names have no case on Windows."""
+    if sys.platform == "win32" and name.upper() in NEEDED_ON_WINDOWS | {"PATH"}:
+        return True
+    return name in NEEDED or name.startswith("LC_")

@@ -194,3 +194,12 @@ def test_an_app_with_a_terminal_has_a_term_where_nobody_else_says_one() -> None:
     assert build_environment(replace(app, env=(("TERM", "vt100"),)), {})["TERM"] == "vt100"
     assert "TERM" not in build_environment(replace(app, tty=False), {})
     assert [(each.name, each.source) for each in trace_environment(app, {})] == [("TERM", "`tty`")]
+
+
+def test_on_windows_an_app_gets_what_every_program_needs_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"Path": "C:\\node", "SystemRoot": "C:\\Windows", "SECRET": "word"}
+    app = replace(APP, inherit_env=False)
+    with monkeypatch.context() as windows:
+        windows.setattr("sys.platform", "win32")
+        assert build_environment(app, there) == {"Path": "C:\\node", "SystemRoot": "C:\\Windows"}
+    assert build_environment(app, there) == {}
