@@ -7,7 +7,6 @@ Everything here is run on Linux by the contract suite, on a simulated kernel tha
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import random
 import time
@@ -18,7 +17,7 @@ from functools import partial
 
 from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
-from procman.host import spool, win32
+from procman.host import win32
 from procman.host.base import (
     Answer,
     Cancellable,
@@ -28,10 +27,7 @@ from procman.host.base import (
     Operation,
     Order,
     ProbeOrder,
-    Rights,
     Run,
-    SpawnError,
-    Stage,
     Vitals,
 )
 from procman.host.jobs import Jobs
@@ -42,24 +38,12 @@ from procman.host.task_probes import make_task_probe
 from procman.host.tree_watch import TreeWatch
 from procman.host.watch import FileWatcher
 from procman.host.win32 import CallFailed, Handle, Win32
-from procman.host.windows_command import NoCommand, Unfit, command_line
-from procman.host.windows_time import AwakeTimer
+from procman.host.windows_start import Starter
+from procman.host.windows_waits import AwakeTimer, Ends, Looks
 
 # What a program is asked with; Windows has one way, so they all are the same one here.
 ASKS = frozenset({"SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGBREAK"})
 KILLED = 1  # the exit code of whom we end, as of whom the Task Manager ends
-LOOK_BUSY, LOOK_IDLE = 0.02, 0.25  # s between looks at the output of an app, while some comes and later
-ERRNO = {
-    win32.FILE_NOT_FOUND: errno.ENOENT,
-    win32.PATH_NOT_FOUND: errno.ENOENT,
-    win32.TOO_MANY_OPEN_FILES: errno.EMFILE,
-    win32.ACCESS_DENIED: errno.EACCES,
-    win32.ELEVATION_REQUIRED: errno.EACCES,
-    win32.NOT_ENOUGH_MEMORY: errno.ENOMEM,
-    win32.NO_SYSTEM_RESOURCES: errno.EAGAIN,
-    win32.BAD_FORMAT: errno.ENOEXEC,
-    win32.DIRECTORY: errno.ENOENT,
-}
 
 
 @dataclass(slots=True)
@@ -91,8 +75,9 @@ class WindowsHost:
         self._kernel = kernel
         self._listing = Listing(table, kernel.boot(), self.now, self.wall)
         self._jobs = Jobs(kernel)
+        self._starter = Starter(kernel, self._jobs)
         self._waiting = waiting
-        self._watched: set[_Ends] = set()
+        self._watched: set[Ends] = set()
         self._leaders: dict[int, _Leader] = {}  # by pid, which is theirs as long as we have their handle
         self._groups: dict[Identity, int] = {}  # of each process seen in a tree: the leader of its run
         self._resolver = Resolver(loop.time)
@@ -140,7 +125,7 @@ class WindowsHost:
 
     def spawn(self, order: Order, on_exit: Callable[[Ended], None]) -> Identity:
         """Start a process in a job and a console of its own, and return who it is."""
-        birth = self._start(order, order.environment.get(MARKER, ""))
+        birth = self._starter.start(order, order.environment.get(MARKER, ""))
         identity = Identity(birth.pid, birth.started, self._listing.boot)
         self._groups[identity] = birth.pid
         self._lead(birth.pid, birth.process, on_exit)
@@ -151,56 +136,6 @@ class WindowsHost:
         self._leaders[pid] = _Leader()
         wait = self._watch([process], partial(self._on_exit, pid, process, on_exit))
         wait.on_cancel = partial(self._kernel.close, process)
-
-    def _start(self, order: Order, marker: str) -> win32.Birth:
-        self._refuse(order)
-        subject = order.arguments[0]
-        try:
-            line = command_line(
-                order.arguments,
-                shell=order.shell,
-                folder=order.cwd,
-                environment=order.environment,
-                is_file=self._kernel.is_file,
-            )
-        except NoCommand as error:
-            raise SpawnError(Stage.EXECUTE, _error(errno.ENOENT), subject) from error
-        except Unfit as error:
-            raise SpawnError(Stage.EXECUTE, OSError(errno.EINVAL, str(error)), subject) from error
-        job = None
-        try:
-            job = self._jobs.make(marker)
-            standard = (order.stdin, order.stdout, order.stderr)
-            birth = self._kernel.create_process(
-                line.program, line.text, order.environment, order.cwd, standard, job
-            )
-        except CallFailed as error:
-            self._jobs.forget(marker)
-            raise _spawn_error(error, order) from error
-        self._jobs.share(job, birth.process)
-        self._keep_input_open(order.stdin, birth.process)
-        return birth
-
-    def _keep_input_open(self, stdin: int, process: Handle) -> None:
-        """Let a process hold the other end of its stdin, so that its input ends with itself."""
-        writer = spool.take_writer(stdin)
-        if writer is None:
-            return
-        try:
-            self._kernel.lend(writer, process)
-        except CallFailed:  # it has ended already
-            return
-        finally:
-            os.close(writer)
-
-    def _refuse(self, order: Order) -> None:
-        """Raise if an app is to have what only POSIX gives."""
-        if order.rights != Rights():
-            what = "`user`, `group`, `umask`, `nice` and `limits` are not there on Windows"
-            raise SpawnError(Stage.RIGHTS, OSError(errno.ENOTSUP, what), order.arguments[0])
-        if order.terminal:
-            what = "`tty` is not there on Windows"
-            raise SpawnError(Stage.TERMINAL, OSError(errno.ENOTSUP, what), order.arguments[0])
 
     def _on_exit(self, pid: int, process: Handle, on_exit: Callable[[Ended], None]) -> None:
         code = self._kernel.exit_code(process)
@@ -213,9 +148,9 @@ class WindowsHost:
         else:
             on_exit(Ended(code, None))
 
-    def _watch(self, processes: Sequence[Handle], callback: Callable[[], None]) -> _Ends:
+    def _watch(self, processes: Sequence[Handle], callback: Callable[[], None]) -> Ends:
         """Call `callback` once, in the loop, as soon as one has ended; its handles stay the caller's."""
-        return _Ends(self._loop, self._kernel, processes, callback, self._watched)
+        return Ends(self._loop, self._kernel, processes, callback, self._watched)
 
     def variables(self, user: str) -> dict[str, str]:
         """Return nothing: no app runs as another user here."""
@@ -428,7 +363,7 @@ class WindowsHost:
     def _start_check(self, order: Order, on_exit: Callable[[Ended], None]) -> Callable[[], None]:
         """Start a check's command, and return what ends it with all that it has started."""
         name = f"check:{os.getpid()}:{self._jobs.count()}"  # a job of its own: part of no run's tree
-        birth = self._start(order, name)
+        birth = self._starter.start(order, name)
         self._listing.checks.add(birth.pid)
 
         def over(end: Ended) -> None:
@@ -449,7 +384,7 @@ class WindowsHost:
 
         Output goes to files, and Windows tells of writes to an open file when it likes.
         """
-        return _Looks(self._loop, partial(self._waiting, descriptor), callback)
+        return Looks(self._loop, partial(self._waiting, descriptor), callback)
 
     def watch_file(self, path: str, callback: Callable[[], None]) -> Cancellable:
         """Call `callback` soon after the file at `path` may have changed."""
@@ -462,94 +397,3 @@ class WindowsHost:
         watch = TreeWatch(self._loop, folder, enters, callback, None)
         self._trees_watched = [*(each for each in self._trees_watched if not each.over), watch]
         return watch
-
-
-class _Ends:
-    """A wait for the first of some processes to end; known to its host until it is over."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        kernel: Win32,
-        processes: Sequence[Handle],
-        callback: Callable[[], None],
-        all_of_them: set[_Ends],
-    ) -> None:
-        self.on_cancel: Callable[[], object] = lambda: None
-        self._callback = callback
-        self._all = all_of_them
-        self._all.add(self)
-        post = partial(_post, loop, self.tell)
-        self._call_off = [kernel.when_ended(process, post) for process in processes]
-
-    def cancel(self) -> None:
-        """Make sure that the callback is not called any more."""
-        if self._stop():
-            self.on_cancel()
-
-    def tell(self) -> None:
-        """Call back, unless it is over."""
-        if self._stop():
-            self._callback()
-
-    def _stop(self) -> bool:
-        if self not in self._all:
-            return False
-        self._all.discard(self)
-        for call_off in self._call_off:
-            call_off()
-        return True
-
-
-def _post(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    """Run in a thread of the system's: have the loop call back."""
-    try:
-        loop.call_soon_threadsafe(callback)
-    except RuntimeError:  # it is closed
-        return
-
-
-class _Looks:
-    """Looks whether something can be read: often while something was, seldom later."""
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, waiting: Callable[[], int], callback: Callable[[], None]
-    ) -> None:
-        self._loop = loop
-        self._waiting = waiting
-        self._callback = callback
-        self._every = LOOK_BUSY
-        self._timer: asyncio.TimerHandle | None = loop.call_later(0.0, self._look)
-
-    def cancel(self) -> None:
-        """Look no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        has_some = self._waiting() > 0
-        self._every = LOOK_BUSY if has_some else min(LOOK_IDLE, self._every * 1.5)
-        self._timer = self._loop.call_later(self._every, self._look)
-        if has_some:
-            self._callback()
-
-
-def _error(number: int) -> OSError:
-    return OSError(number, os.strerror(number))
-
-
-def _spawn_error(error: CallFailed, order: Order) -> SpawnError:
-    """Return the stage that a failed call belongs to."""
-    failed = _error(ERRNO.get(error.code, errno.EIO))
-    if error.code not in ERRNO:
-        failed.strerror = str(error)
-    if error.code == win32.DIRECTORY:
-        return SpawnError(Stage.CWD, failed, order.cwd)
-    if error.code == win32.TOO_MANY_OPEN_FILES:
-        return SpawnError(Stage.PIPES, failed, order.arguments[0])
-    if error.code in (win32.NOT_ENOUGH_MEMORY, win32.NO_SYSTEM_RESOURCES):
-        return SpawnError(Stage.FORK, failed, order.arguments[0])
-    if error.code == win32.ELEVATION_REQUIRED:
-        failed.strerror = "it wants an administrator's rights"
-    return SpawnError(Stage.EXECUTE, failed, order.arguments[0])
