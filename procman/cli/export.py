@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from functools import partial
 
 import click
@@ -96,7 +97,7 @@ def _write(exported: Exported, folder: str, *, force: bool) -> None:
         for path, text in paths.items():
             mode = 0o600 if os.path.basename(path) in exported.private else 0o666
             with open(path, "w", encoding="utf-8", opener=partial(os.open, mode=mode)) as file:
-                if mode == 0o600:  # it may have been there with another one
+                if mode == 0o600 and sys.platform != "win32":  # it may have been there with another one
                     os.fchmod(file.fileno(), mode)
                 file.write(text)
             click.echo(f"wrote {shown(path)}")

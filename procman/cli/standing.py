@@ -10,6 +10,7 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -46,7 +47,7 @@ class Standing:
         launch: starts another one.
         patterns: the apps that were named.
         log: what prints.
-        signals: a descriptor that gets the number of each signal.
+        signals: a socket that gets the number of each signal.
         stop_within: seconds from a signal until everything left is killed; None: each app has its own time.
     """
 
@@ -57,7 +58,7 @@ class Standing:
         launch: Launch,
         patterns: Sequence[str],
         log: StandingLog,
-        signals: int,
+        signals: socket.socket,
         stop_within: float | None,
     ) -> None:
         self._project = project
@@ -103,7 +104,7 @@ class Standing:
             reap(self._manager.process)  # what has come while the manager started
         while True:
             down = self._down
-            sources = [self._signals, *([] if self._is_over else [self._notices.fileno()])]
+            sources = [self._signals.fileno(), *([] if self._is_over else [self._notices.fileno()])]
             sources += [] if down is None else [down.fileno()]
             left = None if self._kill_at is None else max(0.0, self._kill_at - time.monotonic())
             readable, _, _ = select.select(sources, [], [], left)
@@ -119,8 +120,8 @@ class Standing:
                 code = self._end_of(down)
                 if code is not None:
                     return max(code, self._result.code)
-            if self._signals in readable:
-                for number in os.read(self._signals, 64):
+            if self._signals.fileno() in readable:
+                for number in self._signals.recv(64):
                     self._take(number)
             if self._has_left:
                 return exits.DONE

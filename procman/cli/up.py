@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -93,7 +94,11 @@ def command(
 
 
 def _stand(
-    project: Project, apps: tuple[str, ...], signals: int, log_format: str, stop_within: float | None
+    project: Project,
+    apps: tuple[str, ...],
+    signals: socket.socket,
+    log_format: str,
+    stop_within: float | None,
 ) -> int:
     """Start APPS and stay; see `standing`."""
     from procman.cli.standing import Standing
