@@ -34,6 +34,7 @@ from procman.core.journal import Kind, Record
 from procman.core.view import spell_time
 from procman.engine.engine import Engine
 from procman.engine.events import Notice, Problem, Receipt, Reloaded, Transition
+from procman.engine.succession import Terminals
 from procman.engine.tenure import Tenure
 from procman.engine.upgrade import Upgrade
 from procman.history.store import History
@@ -58,9 +59,9 @@ def main(arguments: list[str]) -> int:
 
     Args:
         arguments: pairs of an option and its value. `--file`, `--home` and `--ready` are always there;
-        `--then down` ends what a former manager left, and nothing else; `--lock` and `--socket` are
-        descriptors of the manager that this one has replaced in place; `--trial yes` only finds out whether
-        it could.
+        `--then down` ends what a former manager left, and nothing else; `--lock`, `--socket` and
+        `--terminals` are descriptors of the manager that this one has replaced in place; `--trial yes` only
+        finds out whether it could.
     """
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     if "--trial" in options:
@@ -133,6 +134,7 @@ async def _manage(
         keep=history.add,
         history_problem=lambda: history.problem,
         obstacle=tenure.obstacle,
+        terminals=_terminals(options),
     )
     engine.subscribe(_log)
     engine.subscribe(lambda _notice: history.set_budget(engine.config.manager.history))
@@ -229,6 +231,12 @@ def _listener(options: Mapping[str, str]) -> socket.socket | None:
     listener = socket.socket(fileno=int(options["--socket"]))
     listener.set_inheritable(False)
     return listener
+
+
+def _terminals(options: Mapping[str, str]) -> Terminals:
+    """Return the terminals of apps that the manager which this one has replaced has left open."""
+    passed = json.loads(options.get("--terminals", "{}"))
+    return {name: (generation, master, slave) for name, (generation, master, slave) in passed.items()}
 
 
 def _take_signals(loop: asyncio.AbstractEventLoop, engine: Engine) -> None:

@@ -8,7 +8,7 @@ import select
 import socket
 import sys
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import click
 
@@ -45,17 +45,25 @@ def command(file: str | None, app: str) -> int:
         hint = f"`procman logs -f {app}` shows what it prints, also without a terminal"
         raise Failure(exits.USAGE, "`attach` needs a terminal to show another one in", hint)
     project = find_project(file)
-    size = os.get_terminal_size(sys.stdout.fileno())
-    request = Request("attach", (app,), columns=size.columns, rows=size.lines)
+
+    def ask() -> Conversation:
+        size = os.get_terminal_size(sys.stdout.fileno())
+        return Conversation(project.home, Request("attach", (app,), columns=size.columns, rows=size.lines))
+
     try:
-        with Conversation(project.home, request) as conversation:
-            return _attend(conversation)
+        with ask() as conversation:
+            return _attend(conversation, ask)
     except (NotRunning, Lost, Refused) as error:
         raise project.failure(error) from error
 
 
-def _attend(conversation: Conversation) -> int:
-    """Wait until the manager has attached us, be the app's terminal, and return the exit code."""
+def _attend(conversation: Conversation, ask: Callable[[], Conversation]) -> int:
+    """Wait until the manager has attached us, be the app's terminal, and return the exit code.
+
+    Args:
+        conversation: has asked for it.
+        ask: asks once more.
+    """
     frames = conversation.receive()
     while frames == []:
         frames = conversation.receive()
@@ -66,7 +74,7 @@ def _attend(conversation: Conversation) -> int:
         raise Refused(first)
     name = first["app"]
     with signals_as_bytes() as interrupts, _raw(sys.stdin.fileno()):
-        window = Window(conversation, sys.stdin.fileno(), sys.stdout.fileno(), interrupts)
+        window = Window(conversation, ask, sys.stdin.fileno(), sys.stdout.fileno(), interrupts)
         try:
             window.say(f"attached to `{name}`; Ctrl-] leaves")
             last = window.run(frames)
@@ -86,13 +94,20 @@ class Window:
     """
 
     def __init__(
-        self, conversation: Conversation, keyboard: int, screen: int, interrupts: socket.socket
+        self,
+        conversation: Conversation,
+        ask: Callable[[], Conversation],
+        keyboard: int,
+        screen: int,
+        interrupts: socket.socket,
     ) -> None:
         self._conversation = conversation
+        self._ask = ask
         self._keyboard = keyboard
         self._screen = screen
         self._interrupts = interrupts
         self._outgoing = bytearray()
+        self._is_within_line = False  # what was sent last of it
         self._size = os.get_terminal_size(screen)
         self._is_alternate = False
 
@@ -121,8 +136,9 @@ class Window:
             if self._conversation.fileno() in readable:
                 received = self._conversation.receive()
                 if received is None:
-                    raise Lost("the manager has ended, and the terminal with it")
-                frames = received
+                    self._begin_again()
+                else:
+                    frames = received
 
     def say(self, text: str) -> None:
         """Show a line of our own."""
@@ -162,7 +178,26 @@ class Window:
         return bool(typed) and not leaves
 
     def _send(self) -> None:
-        del self._outgoing[: self._conversation.send(bytes(self._outgoing))]
+        try:
+            count = self._conversation.send(bytes(self._outgoing))
+        except Lost:
+            return  # what it has said before its end is read, and then its successor asked
+        if count:
+            self._is_within_line = self._outgoing[count - 1] != ord("\n")
+            del self._outgoing[:count]
+
+    def _begin_again(self) -> None:
+        """Attach to the same terminal once more: a manager that was upgraded has it still, and hangs up once.
+
+        What the app has printed meanwhile is what the new one shows first.
+        """
+        try:
+            self._conversation.replace(self._ask())
+        except NotRunning as error:
+            raise Lost("the manager has ended, and the terminal with it") from error
+        if self._is_within_line:  # its first part went to the other one
+            del self._outgoing[: self._outgoing.find(b"\n") + 1]
+            self._is_within_line = False
 
     def _follow_size(self) -> None:
         """Tell the manager of another size of the window: looked at, for the signal of it is the app's."""

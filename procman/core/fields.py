@@ -176,7 +176,7 @@ APP = _table(
           "Run the app in a terminal of its own, 80 x 24 until somebody attaches: it prints in colour, and "
           "`procman attach` shows and types into it. All that it prints is `out` in its log. `TERM` is "
           "`xterm-256color` unless it is set. The terminal ends with the manager, so the app is restarted "
-          "after a kill of the manager, by `procman upgrade`, and when it gets another name.", "false"),
+          "after a kill of the manager, and when it gets another name.", "false"),
     Field("prepare", "prepare", kinds.COMMAND, _NEXT_START,
           "Runs before the first start, and before a later one when `prepare_inputs` have changed."),
     Field("prepare_inputs", "prepare_inputs", kinds.PATHS, _NEXT_START,

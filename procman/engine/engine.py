@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from procman import __version__
@@ -36,7 +37,7 @@ from procman.engine.journal import record_of
 from procman.engine.ports import Current
 from procman.engine.reload import FileState, Reloader, judge
 from procman.engine.stale import Staleness
-from procman.engine.succession import Succession
+from procman.engine.succession import Succession, Terminals
 from procman.engine.usage import Look, look, shown
 from procman.host.base import ANY_PORT, Host
 from procman.logs.terminal import Attachment
@@ -55,6 +56,7 @@ class Engine:
         keep: called with a record of everything that happens, for the history.
         history_problem: returns what keeps those from being written, for `status`.
         obstacle: returns why no run of any app may begin now, or None.
+        terminals: of runs that go on, which a former manager in this process has passed on.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Engine:
         keep: Callable[[Record], None] = lambda record: None,
         history_problem: Callable[[], str | None] = lambda: None,
         obstacle: Callable[[], str | None] = lambda: None,
+        terminals: Terminals = MappingProxyType({}),
     ) -> None:
         self.config = config
         self.environment = environment
@@ -87,7 +90,7 @@ class Engine:
         self._succession = Succession(host, Records(home / "run", host.boot()))
         for app in config.enabled_apps().values():
             self._circle.add(app)
-        self._inherited = self._succession.take_back(self._circle)
+        self._inherited = self._succession.take_back(self._circle, terminals)
         self._reloader = Reloader(host, config, version, self._on_edit, self._heeds_edits)
         self._staleness = Staleness(config.folder, environment)
         self._closed = host.watch_closed(self._on_listener_closed)
@@ -100,10 +103,16 @@ class Engine:
             self._tell(inherited)
         self._circle.drain()
 
-    def hand_over(self) -> None:
-        """Let go of every app as it is, for a successor to take back; nothing may be asked any more."""
+    def hand_over(self) -> Terminals:
+        """Let go of every app as it is, for a successor to take back; nothing may be asked any more.
+
+        Returns:
+            The terminals of apps, still open: for a successor in this process.
+        """
         self._succession.write(self._circle, tuple(self.apps))
+        terminals = self._succession.pass_on(self._circle)
         self.let_go()
+        return terminals
 
     def let_go(self) -> None:
         """Do so and write nothing, because a successor is there already."""

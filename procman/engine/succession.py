@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from procman.core import events
@@ -11,8 +12,12 @@ from procman.engine.adoption import Found, leader_of, living, newest_runs, recor
 from procman.engine.circle import Circle
 from procman.engine.events import Problem, TakenBack
 from procman.engine.handover import Record, Records, fingerprint
+from procman.engine.output import unfollow
 from procman.engine.supervised import Supervised
 from procman.host.base import Host, Run
+
+# The terminals of runs that go on, by app: the run's generation, and the descriptors of both ends.
+Terminals = Mapping[str, tuple[int, int, int]]
 
 
 class Succession:
@@ -22,11 +27,13 @@ class Succession:
         self._host = host
         self._records = records
 
-    def take_back(self, circle: Circle) -> tuple[Problem | TakenBack, ...]:
+    def take_back(self, circle: Circle, terminals: Terminals) -> tuple[Problem | TakenBack, ...]:
         """Go on with every run that lives, end those whose app has left the file, start none twice.
 
-        A run of which nothing lives has ended while no manager ran: that is an exit like any other.
+        A run of which nothing lives has ended while no manager ran: that is an exit like any other. Terminals
+        that were passed on and that no run has any more are closed.
         """
+        passed = {(name, generation): ends for name, (generation, *ends) in terminals.items()}
         records = {name: self._records.read(name) for name in circle.supervised}
         renamed = {
             record.marker: (name, record.app.generation)
@@ -42,14 +49,16 @@ class Succession:
             if supervised is None:
                 supervised = circle.add(AppConfig(name, Command(("unknown",))))
                 supervised.leaving = True
-            told += self._adopt(circle, supervised, found, self._records.read(name))
+            terminal = passed.pop((name, found.generation), None)
+            told += self._adopt(circle, supervised, found, self._records.read(name), terminal)
         for name, supervised in circle.supervised.items():
             record = records.get(name)
             if record is None or name in newest:
                 continue
             lost = recorded(name, record, circle.runs.project)
             if lost is not None:
-                told += self._adopt(circle, supervised, lost, record)
+                terminal = passed.pop((name, lost.generation), None)
+                told += self._adopt(circle, supervised, lost, record, terminal)
                 continue
             generation = max(supervised.app.generation, record.app.generation)
             supervised.app = replace(record.app, generation=generation)
@@ -58,10 +67,28 @@ class Succession:
             (name, each.app.generation) for name, each in circle.supervised.items() if each.run is not None
         }
         self._records.sweep(circle.supervised, runs)
+        for descriptor in (each for ends in passed.values() for each in ends):
+            os.close(descriptor)
         return tuple(told)
 
+    def pass_on(self, circle: Circle) -> Terminals:
+        """Read the terminals of runs no more, and return them: all that a record can't tell of."""
+        terminals = {}
+        for name, supervised in circle.supervised.items():
+            if supervised.capture.terminal is not None:
+                unfollow(supervised)
+                ends = supervised.capture.pass_on()
+                assert ends is not None, "it was there a moment ago"
+                terminals[name] = (supervised.app.generation, ends.master, ends.slave)
+        return terminals
+
     def _adopt(
-        self, circle: Circle, supervised: Supervised, found: Found, record: Record | None
+        self,
+        circle: Circle,
+        supervised: Supervised,
+        found: Found,
+        record: Record | None,
+        terminal: Sequence[int] | None,
     ) -> list[Problem | TakenBack]:
         name, config = found.app, supervised.config
         leader = leader_of(found, record, self._host.is_stranger)
@@ -75,7 +102,7 @@ class Succession:
         pids = tuple(member.pid for member in found.members)
         told: list[Problem | TakenBack] = [TakenBack(name, self._host.wall(), found.generation, pids)]
         try:
-            supervised.capture.adopt(found.generation)
+            supervised.capture.adopt(found.generation, terminal)
         except OSError as error:
             if config.tty:  # most of it has ended by SIGHUP already; that is no exit to judge
                 text = "its terminal ended with the former manager, so it is restarted"

@@ -1,14 +1,15 @@
 """Replaces the running manager by the version that is installed now, in place: same process, same children.
 
 exec keeps the pid, so every app stays our child and its exit code comes to us; it keeps the descriptors that
-are told to stay, so the lock is never free and no client finds the socket gone. All else is left in the
-records and taken back, as after a `kill -9`.
+are told to stay, so the lock is never free, no client finds the socket gone, and no app its terminal. All
+else is left in the records and taken back, as after a `kill -9`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -63,14 +64,15 @@ class Upgrade:
             "--lock": str(lock),
             "--socket": str(connections),
         }
-        self._engine.hand_over()
+        terminals = self._engine.hand_over()
+        if terminals:
+            options["--terminals"] = json.dumps(terminals)
         self._host.close()
         self._before()
-        _keep_open(lock, connections)
+        _keep_open(lock, connections, *(each for _, *ends in terminals.values() for each in ends))
         for name in ("SIGHUP", "SIGINT", "SIGTERM"):
-            signal.signal(
-                signal.Signals[name], signal.SIG_IGN
-            )  # exec keeps that: none ends us before we can take it
+            number = signal.Signals[name]
+            signal.signal(number, signal.SIG_IGN)  # exec keeps that: none ends us before we can take it
         words = [word for option in options.items() for word in option]
         try:
             os.execv(self._command[0], [*self._command, *words])

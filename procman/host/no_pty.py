@@ -24,6 +24,11 @@ def open_terminal() -> Ends:
     _refuse()
 
 
+def take_over(master: int, slave: int) -> Ends:
+    """Raise OSError: there is none."""
+    _refuse()
+
+
 def read(master: int, most: int) -> bytes | None:
     """Raise OSError: there is none."""
     _refuse()

@@ -1,7 +1,8 @@
 """Pseudo-terminals: an app sees a terminal, and its manager holds the other end.
 
 A terminal has no name under which another process could take it over. It ends with the process that holds
-its master, and the kernel sends SIGHUP to what runs in it then.
+its master, and the kernel sends SIGHUP to what runs in it then. A process that becomes another program keeps
+it, if it lets the descriptors through exec.
 """
 
 from __future__ import annotations
@@ -46,6 +47,23 @@ def open_terminal() -> Ends:
     master, slave = os.openpty()
     os.set_blocking(master, False)
     resize(master, COLUMNS, ROWS)
+    return Ends(master, slave)
+
+
+def take_over(master: int, slave: int) -> Ends:
+    """Return a terminal that this process has opened as the program that it was before exec.
+
+    Returns:
+        Descriptors that are closed on exec again.
+
+    Raises:
+        OSError: these are no ends of a terminal.
+    """
+    for each in (master, slave):
+        os.set_inheritable(each, False)
+        if not os.isatty(each):
+            raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+    os.set_blocking(master, False)
     return Ends(master, slave)
 
 

@@ -1,6 +1,7 @@
 """Captures what one app prints: from the pipes of its present run into its log, whatever happens to either.
 
-A run in a terminal has that in the place of its pipes: there is one stream, and no later manager can read it.
+A run in a terminal has that in the place of its pipes: there is one stream, and a later manager can read it
+only if it is given the terminal.
 
 The app comes first: its pipes are emptied also while the log can't be written. What is lost then is counted,
 `problem` says so at once, and a line in the log says so later.
@@ -12,7 +13,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -143,9 +144,9 @@ class Capture:
         self._start(generation)
         return self._child
 
-    def _begin_in_terminal(self, generation: int) -> ChildStreams:
+    def _begin_in_terminal(self, generation: int, ends: pty.Ends | None = None) -> ChildStreams:
         self._close_pipes()
-        self.terminal = Terminal()
+        self.terminal = Terminal(ends)
         self._pipes[self.terminal.master] = _Pipe(Stream.OUT, pty.CAPACITY)
         self._start(generation)
         return ChildStreams(*[self.terminal.slave] * 3)
@@ -157,15 +158,29 @@ class Capture:
                 os.close(descriptor)
             self._child = None
 
-    def adopt(self, generation: int) -> None:
+    def adopt(self, generation: int, terminal: Sequence[int] | None = None) -> None:
         """Go on with a run whose former manager is gone, from the first byte which that has not stored.
+
+        Args:
+            generation: of the run.
+            terminal: both ends of the one that the run has, if that was passed on.
 
         Raises:
             OSError: the pipes have lost their names, or the run had a terminal, which is gone. Its output
                 can't be read: end the run.
         """
+        if terminal is not None:
+            self._begin_in_terminal(generation, pty.take_over(*terminal))
+            return
         self._open_pipes(fifo.RunFifos.of(self._folder_run, self._app, generation))
         self._start(generation)
+
+    def pass_on(self) -> pty.Ends | None:
+        """Return the terminal of the run, if it has one, and read it no more; it stays open."""
+        if self.terminal is None:
+            return None
+        terminal, self.terminal, self._pipes = self.terminal, None, {}
+        return terminal.pass_on()
 
     def end(self) -> None:
         """Store what is left and let go of the run, if there is one: its tree is proven gone."""

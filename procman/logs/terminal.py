@@ -49,13 +49,13 @@ class Terminal:
     Whoever is attached is called from inside of `show` and `close`, and may neither wait nor raise.
     """
 
-    def __init__(self) -> None:
-        """Open it.
+    def __init__(self, ends: pty.Ends | None = None) -> None:
+        """Open it, or go on with one that is open.
 
         Raises:
             OSError: there is none.
         """
-        self.master, self.slave = pty.open_terminal()
+        self.master, self.slave = ends or pty.open_terminal()
         self._recent = b""
         self._is_cut = False  # whether more was printed than is kept
         self._attached: list[Attachment] = []
@@ -97,6 +97,13 @@ class Terminal:
         sizes = [each.size for each in self._attached if each.size is not None]
         if sizes and self.master >= 0:
             pty.resize(self.master, *sizes[-1])
+
+    def pass_on(self) -> pty.Ends:
+        """Let go of it as it is, for who goes on with it; those who are attached hear of no end."""
+        ends = pty.Ends(self.master, self.slave)
+        self.slave = self.master = -1
+        self._attached.clear()
+        return ends
 
     def close(self) -> None:
         """End it: what runs in it gets SIGHUP, and who is attached is told."""

@@ -144,6 +144,37 @@ def test_who_opens_it_again_after_all_have_closed_it_is_read(ends: pty.Ends) -> 
     assert pty.read(ends.master, 100) is None
 
 
+def test_one_that_was_let_through_exec_is_taken_over(ends: pty.Ends) -> None:
+    """Its processes are not hung up, it says what it was told before, and exec closes it the next time."""
+    with subprocess.Popen(
+        ["sleep", "600"], stdin=ends.slave, start_new_session=True, preexec_fn=pty.take_control
+    ) as child:
+        os.write(ends.slave, b"before")
+        after = (
+            "import os, sys; from procman.host import pty; ends = pty.take_over(*map(int, sys.argv[1:]))\n"
+        )
+        after += "print(pty.read(ends.master, 100), any(map(os.get_inheritable, ends)), "
+        after += "os.get_blocking(ends.master))"
+        words = [sys.executable, "-c", after, str(ends.master), str(ends.slave)]
+        became = f"import os; os.execv({words[0]!r}, {words!r})"
+        done = subprocess.run(
+            [sys.executable, "-c", became], pass_fds=ends, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "b'before' False False\n"
+        assert child.poll() is None
+        child.kill()
+
+
+def test_what_is_no_terminal_is_not_taken_over() -> None:
+    read, write = os.pipe()
+    try:
+        with pytest.raises(OSError, match="Inappropriate ioctl"):
+            pty.take_over(read, write)
+    finally:
+        os.close(read)
+        os.close(write)
+
+
 def test_its_processes_are_hung_up_when_its_master_is_gone() -> None:
     master, slave = pty.open_terminal()
     with subprocess.Popen(

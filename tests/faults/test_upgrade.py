@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -10,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -102,10 +104,14 @@ def test_it_is_the_same_process_with_the_same_apps(project: Project, site: Site)
 
 def follows_the_file(manager: int) -> bool:
     """Return whether the manager has its notices of changes: the last thing that it opens after a start."""
-    links = (os.readlink(path) for path in Path(f"/proc/{manager}/fd").iterdir())
-    with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-        return any("inotify" in link for link in links)
-    return False
+    return any("inotify" in link for link in links(manager))
+
+
+def links(pid: int) -> Iterator[str]:
+    """Yield what each descriptor of a process is open for."""
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            yield os.readlink(path)
 
 
 def test_what_is_open_does_not_add_up(project: Project) -> None:
@@ -236,6 +242,83 @@ def test_a_terminal_goes_on_to_tell_and_to_stop(
     terminal.close()
     assert terminal.exitstatus == 0
     assert not project.processes()
+
+
+ECHO = """
+import sys
+print('tty', sys.stdin.isatty(), flush=True)
+for number in range(10**6):
+    print('answer', number, 'to', sys.stdin.readline().strip(), flush=True)
+"""
+
+
+@pytest.fixture
+def attached(project: Project) -> Iterator[pexpect.spawn]:
+    """Return a terminal in which `procman attach web` was typed, of an app that answers each line."""
+    project.up(
+        table("web", json.dumps([sys.executable, "-c", ECHO]), tty="true"),
+        table("quiet", command("stay"), tty="true"),
+    )
+    child = pexpect.spawn(
+        PROCMAN[0],
+        [*PROCMAN[1:], "attach", "web"],
+        cwd=str(project.folder),
+        env=project.environment,
+        encoding="utf-8",
+        timeout=PATIENCE,
+    )
+    child.expect("attached to `web`")
+    yield child
+    child.close(force=True)
+
+
+def test_an_app_keeps_its_terminal(project: Project, site: Site, attached: pexpect.spawn) -> None:
+    before = {name: app["pids"] for name, app in project.apps().items()}
+    for number in range(4):
+        attached.send(f"question {number}\r")
+        attached.expect(f"answer {number} to question {number}\r\n")
+        if number == 0:
+            site.install()
+        project.do("upgrade")
+    assert {name: app["pids"] for name, app in project.apps().items()} == before
+    assert all(app["restarts"] == 0 for app in project.apps().values())
+    answers = [line for line in project.lines("web") if line.startswith("answer")]
+    assert answers == [f"answer {number} to question {number}" for number in range(4)]
+    attached.send("\x1d")
+    attached.expect("which goes on")
+    project.do("stop", "quiet")
+    assert not any(map(is_alive, before["quiet"]))
+    os.kill(project.manager(), signal.SIGKILL)  # only this ends a terminal
+    project.do("up")
+    after = project.until_app("web", state="running")
+    assert not set(after["pids"]) & set(before["web"])
+
+
+def test_what_is_printed_into_a_terminal_is_neither_lost_nor_doubled(project: Project) -> None:
+    total = 8000
+    project.up(table("web", command("count", rate=2000, lines=total), tty="true"))
+    pid = project.app("web")["pid"]
+    for _ in range(3):
+        project.do("upgrade")
+    last = f"line {total - 1} of its output"
+    assert project.lines("web")[-1] != last, "it printed during every upgrade"
+    project.until(lambda: project.lines("web", "-n", "1") == [last], "the last line")
+    assert project.lines("web") == [f"line {number} of its output" for number in range(total)]
+    assert project.app("web")["pid"] == pid
+
+
+def test_terminals_do_not_add_up(project: Project) -> None:
+    project.up(table("web", command("stay"), tty="true"), table("leaves", command("stay"), tty="true"))
+    manager = project.manager()
+
+    def terminals() -> int:
+        return sum("ptmx" in link for link in links(manager))
+
+    assert terminals() == 2
+    project.do("stop", "leaves")
+    for _ in range(2):
+        project.do("upgrade")
+        assert terminals() == 1
 
 
 def test_everything_can_be_asked_of_the_new_one(project: Project, site: Site) -> None:

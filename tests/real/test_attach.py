@@ -239,14 +239,18 @@ def test_after_a_kill_of_the_manager_it_is_restarted_once_and_that_is_told(proje
     assert project.do("attach", "--help").code == 0
 
 
-def test_an_upgrade_restarts_it_too(project: Project) -> None:
-    project.up(table("web", command("stay"), tty="true"), table("api", command("stay")))
-    web, api, manager = project.app("web")["pid"], project.app("api")["pid"], project.manager()
-    project.do("upgrade")
-    project.until(lambda: project.app("web")["pid"] not in (web, None), "another run")
-    project.until_app("web", state="running")
-    assert project.app("api")["pid"] == api
-    assert project.manager() == manager
+def test_who_is_attached_stays_so_during_an_upgrade(project: Project, terminals: Terminals) -> None:
+    project.up(table("web", python(TALKER), tty="true"))
+    before = project.app("web")["pid"]
+    child = terminals.attach("web")
+    child.send("one\r")
+    child.expect("ONE")
+    for word in ("two", "three"):
+        project.do("upgrade")
+        child.send(f"{word}\r")
+        child.expect(word.upper())
+    leave(child)
+    assert project.app("web")["pid"] == before
 
 
 def test_a_stop_ends_the_whole_tree(project: Project) -> None:
