@@ -51,9 +51,9 @@ def _end_what_is_left(project: Project) -> None:
     try:
         Conversation(project.home, Request("ping")).close()
     except NotRunning:
-        from procman.control.local import anything_lives
+        from procman.control.local import living_apps
 
-        if not leaves_anything(project.home) and not anything_lives(project.home):
+        if not leaves_anything(project.home) and not living_apps(project.home):
             raise
         try:
             ensure_manager(project.file, project.home, then="down")

@@ -61,13 +61,20 @@ def _run(words: list[str]) -> int:
 
 
 def _status(file: str | None) -> int:
-    from procman.cli.failure import Failure
+    from procman.cli.failure import Failure, not_running
     from procman.cli.project import find_project
+    from procman.control.ask import Lost, NotRunning, Refused, ask_status
 
     try:
-        line = find_project(file).ask_status()
+        project = find_project(file)
     except Failure as failure:
         return failure.tell()
+    try:
+        line = ask_status(project.home)
+    except NotRunning:  # a prompt asks each second: which apps live on would take it 0.1 s to find out
+        return not_running(project.file).tell()
+    except (Lost, Refused) as error:
+        return project.failure(error).tell()
     sys.stdout.buffer.write(line)
     return exits.DONE
 

@@ -14,7 +14,7 @@ from procman.cli.choose import choose
 from procman.cli.failure import FileFailure, shown
 from procman.cli.project import Project, find_project
 from procman.config.diagnostics import InvalidConfig, Lines
-from procman.config.environment import ENV, INSTANCES, MANAGER, PORT, USER, Origin, trace_environment
+from procman.config.environment import CWD, ENV, INSTANCES, MANAGER, PORT, USER, Origin, trace_environment
 from procman.config.positions import locate
 from procman.config.procfile import is_procfile
 from procman.config.source import read_source
@@ -106,7 +106,7 @@ def _rows(places: Places, table: str, origins: Iterable[Origin], own: bool) -> l
     def spell(source: str, name: str) -> str:
         if source == ENV:
             return places.of_key(table, "env", name)
-        return places.of_key(table, source.strip("`")) if source in (PORT, INSTANCES, USER) else source
+        return places.of_key(table, source.strip("`")) if source in (PORT, INSTANCES, USER, CWD) else source
 
     return [
         {
@@ -116,7 +116,7 @@ def _rows(places: Places, table: str, origins: Iterable[Origin], own: bool) -> l
             "overrides": [spell(source, each.name) for source in each.overrides],
         }
         for each in origins
-        if not own or each.source != MANAGER
+        if not own or each.source not in (MANAGER, CWD)
     ]
 
 

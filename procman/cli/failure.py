@@ -6,6 +6,12 @@ import os
 
 from procman.cli import exits, talk
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST_NAMED = 5  # apps, in one message
+
 
 class Failure(Exception):
     """Ends a command with a message, a hint and an exit code."""
@@ -43,6 +49,13 @@ def shown(path: str) -> str:
     return path if relative.startswith(os.pardir) else relative
 
 
-def not_running(file: str) -> Failure:
-    """Return the failure of a command that needs a manager where none runs."""
-    return Failure(exits.NOT_RUNNING, f"no manager runs for `{shown(file)}`", "`procman up` starts it")
+def not_running(file: str, living: Sequence[str] = ()) -> Failure:
+    """Return the failure of a command that needs a manager where none runs; these apps live on without."""
+    message = f"no manager runs for `{shown(file)}`"
+    if not living:
+        return Failure(exits.NOT_RUNNING, message, "`procman up` starts it")
+    more = ", …" if len(living) > MOST_NAMED else ""
+    some = ", ".join(f"`{name}`" for name in living[:MOST_NAMED]) + more
+    live = f"{len(living)} of its apps live on" if len(living) > 1 else "one of its apps lives on"
+    hint = "`procman up` takes them back as they are, `procman down` ends them"
+    return Failure(exits.NOT_RUNNING, f"{message}, but {live}: {some}", hint)

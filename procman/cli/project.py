@@ -59,10 +59,19 @@ class Project:
         except (NotRunning, Lost, Refused) as error:
             raise self.failure(error) from error
 
+    def _living(self) -> tuple[str, ...]:
+        """Return the apps that live on without a manager; none where that can't be told."""
+        from procman.control.local import living_apps
+
+        try:
+            return living_apps(self.home)
+        except OSError:
+            return ()
+
     def failure(self, error: NotRunning | Lost | Refused) -> Failure:
         """Return what a fault of the connection means for a command."""
         if isinstance(error, NotRunning):
-            return not_running(self.file)
+            return not_running(self.file, self._living())
         if isinstance(error, Lost):
             log = os.path.join(self.home, "manager.log")
             return Failure(

@@ -23,6 +23,7 @@ class Outcome:
 
     code: int = exits.DONE
     chosen: list[str] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)  # apps of which the newest progress was printed
     reached: dict[str, bool | None] = field(default_factory=dict)
     progress: dict[str, Frame] = field(default_factory=dict)  # by app: the newest
     receipts: list[Frame] = field(default_factory=list)
@@ -83,6 +84,7 @@ def hear(frames: Iterable[Frame], *, quiet: bool, progress: bool = True) -> Outc
             click.echo(render.notice(frame))
         elif progress and frame["type"] == "progress":
             width = max(map(len, outcome.chosen), default=0)
+            outcome.told.add(frame["app"])
             talk.note(render.progress(frame, width, coloured=talk.wants_colour(sys.stderr)))
     return outcome
 
@@ -112,7 +114,8 @@ def _tell_failed(project: Project, outcome: Outcome) -> None:
     for name in failed:
         frame = outcome.progress.get(name)
         state, reason = (frame["state"], frame["reason"]) if frame else ("gone", "it has left the file")
-        text = [f"`{name}` is `{state}`: {render.printable(reason)}"]
+        said = f"`{name}` is `{state}`"
+        text = [said if frame and name in outcome.told else f"{said}: {render.printable(reason)}"]
         # One that waits has no run: its last lines are of an older one, and tell nothing of this.
         for line in last_lines(project.logs, name, LAST_LINES) if state != "waiting" else ():
             text.append(f"  │ {plain(line.text.decode(errors='replace'))}")

@@ -62,6 +62,11 @@ def fail_as_is(text: str) -> None:
     _write(text)
 
 
+def warn_as_is(text: str) -> None:
+    """Show a warning that names its own place, as `fail_as_is` does errors, apart from what was printed."""
+    _write(f"\n{paint('warning', BOLD, YELLOW) if wants_colour(sys.stderr) else 'warning'}: {text}")
+
+
 def _write(text: str) -> None:
     sys.stdout.flush()  # what was printed before is seen before
     encoding = sys.stderr.encoding or "utf-8"

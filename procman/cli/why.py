@@ -163,6 +163,8 @@ def hint(past: Past, shown: Collection[str]) -> str | None:
             return f"`procman ports` shows whose that is, `procman free {port[1]}` ends it"
         if (other := re.match(r"waits for `([^`]+)`", stands.reason)) is not None and other[1] not in shown:
             return f"`procman why {other[1]}` tells why that is not ready"
+    if stands.comes_back:
+        return f"it starts again by itself once that is mended; `procman start {name}` tries at once"
     if stands.state == "failed":
         return f"`procman start {name}` starts it again, once it is mended"
     return None if past.incidents else f"`procman events {name}` shows all that has happened to it"

@@ -4,7 +4,7 @@ The last of these that has a variable wins:
 
 1. the environment of the manager, without what npm adds for its own scripts; with `inherit_env = false` only
    what every program needs (`NEEDED`); of an app with a `user`, `HOME` and its like are that user's; with
-   `tty` a `TERM`, where that has none;
+   `tty` a `TERM`, where that has none; `PWD` is the folder of the app;
 2. the files of `env_file`, in order;
 3. `PORT`, where the app declares a `port`: checks go there, so an `env_file` that says otherwise would only
    hide the app from them;
@@ -41,7 +41,7 @@ _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:-|\})")
 
 # Sources, beside the lines of env files.
 MANAGER, USER, TTY, PORT = "the manager's environment", "`user`", "`tty`", "`port`"
-INSTANCES, ENV = "`instances`", "`env`"
+INSTANCES, ENV, CWD = "`instances`", "`env`", "`cwd`"
 TERM = "xterm-256color"  # of an app with `tty`, whose manager may have no terminal
 
 Lookup = Callable[[str], str | None]
@@ -139,6 +139,10 @@ def merge_environment(
     result = {name: value for name, value in inherited.items() if app.inherit_env or _is_needed(name)}
     for name in result:
         note(name, MANAGER)
+    result.pop("OLDPWD", None)
+    if "PWD" in result:  # as `cd` does it: where the manager was started means nothing to the app
+        result["PWD"] = app.cwd
+        note("PWD", CWD)
     if app.tty and "TERM" not in result:
         result["TERM"] = TERM
         note("TERM", TTY)

@@ -17,6 +17,7 @@ from procman.control.ask import Lost, NotRunning, Refused
 from procman.control.client import call
 from procman.control.protocol import Frame, Request
 from procman.core.config import AppConfig
+from procman.engine.adoption import newest_runs
 from procman.engine.doctor import Patient, Reached, examine
 from procman.engine.findings import Finding, Grade
 from procman.engine.freeing import Freed, Freeing, Permit, permit, targets
@@ -31,10 +32,10 @@ __all__ = [
     "Holding",
     "Permit",
     "Unreadable",
-    "anything_lives",
     "end_holders",
     "examine_here",
     "find_holdings",
+    "living_apps",
     "permit",
     "rows",
     "variables_of",
@@ -88,14 +89,14 @@ def end_holders(port: int, holdings: Sequence[Holding], apps: Mapping[str, AppCo
     return asyncio.run(end())
 
 
-def anything_lives(home: str) -> bool:
-    """Return whether a process of this project lives, be there a record of it or not."""
+def living_apps(home: str) -> tuple[str, ...]:
+    """Return the apps of which a process lives, be there a record of it or not, by the names they had."""
 
-    async def find() -> bool:
+    async def find() -> set[str]:
         with this_machine() as host:
-            return bool(host.marked(project_mark(Path(home))))
+            return set(newest_runs(host.marked(project_mark(Path(home))), {})[0])
 
-    return asyncio.run(find())
+    return tuple(sorted(asyncio.run(find())))
 
 
 def examine_here(file: str, home: str) -> list[Finding]:

@@ -178,7 +178,8 @@ APP = _table(
           "`xterm-256color` unless it is set. The terminal ends with the manager, so the app is restarted "
           "after a kill of the manager, and when it gets another name.", "false"),
     Field("prepare", "prepare", kinds.COMMAND, _NEXT_START,
-          "Runs before the first start, and before a later one when `prepare_inputs` have changed."),
+          "Runs before the first start, and before a later one when `prepare_inputs` have changed or what it "
+          "had made is gone: `node_modules`, `.venv`, `vendor`."),
     Field("prepare_inputs", "prepare_inputs", kinds.PATHS, _NEXT_START,
           "The files, relative to `cwd`, whose change makes `prepare` run again.",
           absent="the lockfile in `cwd`, else the manifest"),

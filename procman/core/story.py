@@ -65,6 +65,7 @@ class Standing:
     state: str
     since: float  # in seconds since the epoch
     reason: str
+    comes_back: bool = False  # by itself, when a file changes that it has failed for
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,9 @@ def standing(records: Iterable[Record]) -> Standing | None:
     found: Standing | None = None
     for record in records:
         if record.kind is Kind.STATE:
-            found = Standing(record.data["new"], record.at, record.data["reason"])
+            found = Standing(
+                record.data["new"], record.at, record.data["reason"], bool(record.data.get("comes_back"))
+            )
         elif record.kind is Kind.WAIT and found is not None:
             found = replace(found, reason=record.data["reason"])
     return found

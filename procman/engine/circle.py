@@ -87,7 +87,14 @@ class Circle:
         self.reclaimer = Reclaimer(host, self.runs.project, tell, self._look_again)
         self._prepared = Prepared(home / "prepared.json")
         self._remedies = Remedies(
-            host, home / "logs", Path(folder), self.runs.environment, context.why_busy, self.post, tell
+            host,
+            home / "logs",
+            Path(folder),
+            self.runs.environment,
+            context.why_busy,
+            self._prepared.is_due,
+            self.post,
+            tell,
         )
         self.upkeep = Upkeep(host, home, self.post, tell)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from procman import __version__
 from procman.config.diagnostics import InvalidConfig
+from procman.config.folders import missing_folders
 from procman.config.read import read_in_place
 from procman.core import events
 from procman.core.app import ALIVE, App, State
@@ -358,6 +359,9 @@ class Engine:
                 self._tell(notice)
             return notice
         plan, was_other = make_plan(self.config, read), self._file.word != "applied"
+        lost = self._without_folder(plan, read)
+        if lost is not None:
+            return self._on_file(lost)
         self._file = FileState(error=None, applied_at=self._host.wall())
         notice = Reloaded(self._host.wall(), None, summarise(plan))
         self.config = read
@@ -368,6 +372,21 @@ class Engine:
             self._tell(notice)
         self._circle.drain()
         return notice
+
+    def _without_folder(self, plan: Plan, read: Config) -> InvalidConfig | None:
+        """Return what is wrong with an edit that ends a run and begins one in a folder which is not there."""
+        moved = [
+            change.name
+            for change in plan.changes
+            if change.verb is Verb.RESTART
+            and self.apps[change.name].state in ALIVE
+            and any(field.key == "cwd" for field in change.fields)
+        ]
+        try:
+            found = missing_folders(read, moved) if moved else ()
+        except InvalidConfig as error:  # edited once more since then, and this time wrongly
+            return error
+        return InvalidConfig(found) if found else None
 
     def _apply(self, change: AppChange, config: Config) -> None:
         name = change.name

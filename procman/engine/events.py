@@ -47,6 +47,7 @@ class Transition:
     reason: str
     wanted: bool  # whether its user wants it up
     ending: str | None = None  # why its run is being ended, while it is
+    comes_back: bool = False  # FAILED: it starts again by itself when a file changes that it has failed for
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,9 @@ def transition_of(name: str, before: App, after: App, wall: float) -> Transition
     """Return what is to be told of a change of state."""
     ending = None if after.ending is None else after.ending.value
     states = before.state.value, after.state.value
-    return Transition(name, wall, after.generation, *states, after.reason, after.wanted, ending)
+    hopeless = after.diagnosis is not None and after.diagnosis.hopeless
+    comes_back = after.state is State.FAILED and after.wanted and hopeless
+    return Transition(name, wall, after.generation, *states, after.reason, after.wanted, ending, comes_back)
 
 
 def is_news(before: App, probed: Probed, failures_allowed: int) -> bool:
@@ -70,8 +72,9 @@ def is_news(before: App, probed: Probed, failures_allowed: int) -> bool:
 def record_of(told: Happening) -> Record:
     """Return what is kept of something that happened."""
     match told:
-        case Transition(app, at, run, old, new, reason, wanted, ending):
+        case Transition(app, at, run, old, new, reason, wanted, ending, comes_back):
             data = {"old": old, "new": new, "reason": reason, "wanted": wanted, "ending": ending}
+            data |= {"comes_back": True} if comes_back else {}
             return Record(at, Kind.STATE, f"{old} -> {new}: {_line(reason)}", app, run, data)
         case Receipt():
             app = told.app if told.run is not None else None  # else an orphan, which is named in the text

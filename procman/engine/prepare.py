@@ -1,4 +1,4 @@
-"""When an app's `prepare` is due: before its first start, and again when its inputs have changed."""
+"""When an app's `prepare` is due: before its first start, with other inputs, when what it made is gone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from procman.core.config import AppConfig
+from procman.engine.packages import Package
 
 LOCKFILES = (
     "package-lock.json",
@@ -23,11 +24,13 @@ LOCKFILES = (
     "Gemfile.lock",
     "composer.lock",
 )
+# What an install makes; a `prepare` that has left one of these is due again when that is gone.
+OUTPUTS = ("node_modules", ".pnp.cjs", ".venv", "venv", "vendor")
 MANIFESTS = ("package.json", "pyproject.toml", "Pipfile", "Gemfile", "composer.json")
 
 
 class Prepared:
-    """What was prepared, by app: the fingerprint of its inputs after each successful `prepare`.
+    """What was prepared, by app: the fingerprint of the inputs after each success, and what that has left.
 
     Kept in a small JSON file. A lost or damaged one costs a `prepare` that was not needed, never a start.
     """
@@ -38,11 +41,19 @@ class Prepared:
             kept = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError):
             kept = {}
-        self._done: dict[str, str] = kept if isinstance(kept, dict) else {}
+        self._done: dict[str, list[str]] = {}  # by app: the fingerprint, then the paths
+        for name, done in (kept if isinstance(kept, dict) else {}).items():
+            if isinstance(done, str):  # by a version that kept no paths
+                self._done[name] = [done]
+            elif isinstance(done, list):
+                self._done[name] = list(map(str, done))
 
     def is_due(self, config: AppConfig) -> bool:
         """Return whether `prepare` has to run before the app starts."""
-        return config.prepare is not None and self._done.get(config.name) != fingerprint(config)
+        if config.prepare is None:
+            return False
+        known, *left = self._done.get(config.name) or [""]
+        return known != fingerprint(config) or not all(map(os.path.exists, left))
 
     def rename(self, old: str, new: str) -> None:
         """Let what is known of an app be that of its new name; kept with the next success."""
@@ -55,7 +66,7 @@ class Prepared:
         Raises:
             OSError: it could not be kept, and will run again after a restart of the manager.
         """
-        self._done[config.name] = fingerprint(config)
+        self._done[config.name] = [fingerprint(config), *outputs(config)]
         fresh = self._path.with_suffix(".new")
         fresh.write_text(json.dumps(self._done, indent=1), "utf-8")
         os.replace(fresh, self._path)
@@ -71,6 +82,13 @@ def inputs(config: AppConfig) -> tuple[str, ...]:
     here = [os.path.join(config.cwd, name) for name in LOCKFILES]
     locks = tuple(path for path in here if os.path.exists(path))
     return locks or tuple(os.path.join(config.cwd, name) for name in MANIFESTS)
+
+
+def outputs(config: AppConfig) -> tuple[str, ...]:
+    """Return what of an install is there now: in `cwd`, and where its workspace keeps packages."""
+    folders = dict.fromkeys((config.cwd, str(Package(Path(config.cwd)).root)))
+    paths = (os.path.join(folder, name) for folder in folders for name in OUTPUTS)
+    return tuple(path for path in paths if os.path.exists(path))
 
 
 def fingerprint(config: AppConfig) -> str:

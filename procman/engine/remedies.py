@@ -45,6 +45,7 @@ class Remedies:
         project: the folder of the file.
         environment: returns what an app gets; may raise InvalidConfig.
         why_busy: returns which install or git operation is changing the files of a folder, if any.
+        is_prepare_due: returns whether the next start of an app begins with its `prepare`.
         on_remedied: called with the name of an app that may be started again.
         tell: called with what went wrong here itself.
     """
@@ -56,6 +57,7 @@ class Remedies:
         project: Path,
         environment: Callable[[AppConfig], Mapping[str, str]],
         why_busy: Callable[[str], str | None],
+        is_prepare_due: Callable[[AppConfig], bool],
         on_remedied: Callable[[str, Remedied], None],
         tell: Callable[[Problem], None],
     ) -> None:
@@ -64,6 +66,7 @@ class Remedies:
         self._project = project
         self._environment = environment
         self._why_busy = why_busy
+        self._is_prepare_due = is_prepare_due
         self._on_remedied = on_remedied
         self._tell = tell
         self._known: dict[str, _Known] = {}
@@ -136,7 +139,11 @@ class Remedies:
         except InvalidConfig:
             environment = {}
         cause = explain(match, Scene(config, self._project, environment, self._host))
-        if cause.hopeless and (self._is_refuted(supervised, cause) or self._why_busy(config.cwd) is not None):
+        if cause.hopeless and (
+            self._is_refuted(supervised, cause)
+            or self._why_busy(config.cwd) is not None
+            or (supervised.app.state is not State.PREPARING and self._is_prepare_due(config))
+        ):
             cause = replace(cause, hopeless=False)
         self._known[name] = _Known(run, match, cause, signatures(cause.files))
         return cause

@@ -56,6 +56,18 @@ def test_the_same_processes_are_taken_back(project: Project) -> None:
     assert project.until_app("web", state="running", restarts=2)["pids"] != before["web"]["pids"]
 
 
+def test_it_is_told_which_apps_live_on_and_what_to_type(project: Project) -> None:
+    project.up(table("web", command("stay")), table("worker", command("stay")))
+    kill_manager(project)
+    for words in (["status"], ["stop", "web"]):
+        done = project.run(*words)
+        assert (done.code, done.out) == (3, "")
+        assert "no manager runs for `portwatch.toml`, but 2 of its apps live on: `web`, `worker`" in done.err
+        assert "`procman up` takes them back as they are, `procman down` ends them" in done.err
+    project.do("down")
+    assert "live on" not in project.run("status").err
+
+
 def test_no_line_is_lost_or_doubled(project: Project) -> None:
     total = 30_000
     project.up(table("web", command("count", rate=10_000, lines=total)))

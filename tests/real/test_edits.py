@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -239,3 +240,35 @@ def test_a_plan_says_what_a_reload_would_do_and_does_nothing(project: Project) -
         lambda: (done := project.run("plan")).code == 0 and done.out, "a plan"
     )
     assert pids(project) == before
+
+
+def test_an_edit_to_a_folder_that_is_not_there_leaves_the_app_alone(project: Project) -> None:
+    project.up(WEB, OTHER)
+    before = pids(project)
+    project.write(table("web", command("stay"), cwd='"wbe"'), OTHER)
+    status = project.until(
+        lambda: project.status()["manager"]["config"]["state"] == "rejected" and project.status(), "the word"
+    )
+    assert "portwatch.toml:" in status["manager"]["config"]["error"]
+    assert 'apps.web.cwd: there is no folder "wbe"' in status["manager"]["config"]["error"]
+    done = project.run("restart", "web")
+    assert (done.code, 'there is no folder "wbe"' in done.err) == (2, True)
+    assert pids(project) == before
+    done = project.run("check")
+    assert done.code == 0
+    assert re.search(r"warning: portwatch\.toml:\d+:\d+: apps\.web\.cwd: there is no folder", done.err)
+    project.path("wbe").mkdir()
+    project.do("reload")
+    project.until(lambda: pids(project)["web"] not in (before["web"], None), "its new run")
+    assert pids(project)["other"] == before["other"]
+
+
+def test_a_prepare_whose_work_is_gone_runs_again(project: Project) -> None:
+    note = project.path("prepared")
+    prepare = f"['sh', '-c', 'mkdir -p node_modules && echo >> {note}']"
+    project.up(table("web", command("stay"), prepare=prepare))
+    project.do("restart", "web")
+    assert note.read_text() == "\n"
+    shutil.rmtree(project.path("node_modules"))
+    project.do("restart", "web")
+    assert note.read_text() == "\n\n"

@@ -156,7 +156,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("COLUMNS", "100")
     # A look at the machine makes this process a subreaper, and it would have to reap for other tests.
-    monkeypatch.setattr(local, "anything_lives", lambda _home: False)
+    monkeypatch.setattr(local, "living_apps", lambda _home: ())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -52,6 +52,13 @@ def test_the_port_is_what_is_checked_unless_env_says_otherwise() -> None:
     assert merged(APP, {}, "URL=http://localhost:${PORT}", port=3)["URL"] == "http://localhost:3"
 
 
+def test_its_folder_is_that_of_the_app_and_not_of_the_manager() -> None:
+    app = replace(APP, cwd="/p/web")
+    assert merged(app, {"PWD": "/home/me", "OLDPWD": "/tmp"}) == {"PWD": "/p/web"}
+    assert merged(app, {}) == {}, "where nobody says it, nobody is told"
+    assert merged(replace(app, env=(("PWD", "/x"),)), {"PWD": "/home/me"}) == {"PWD": "/x"}
+
+
 def test_without_inheritance_only_what_every_program_needs_is_left() -> None:
     manager = {"PATH": "/bin", "HOME": "/h", "LC_ALL": "C", "TOKEN": "t", "LANG": "C", "EDITOR": "vi"}
     app = replace(APP, inherit_env=False, env=(("KEY", "${TOKEN}"),))
