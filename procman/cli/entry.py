@@ -61,7 +61,7 @@ def _run(words: list[str]) -> int:
 
 
 def _status(file: str | None) -> int:
-    from procman.cli.failure import Failure, not_running
+    from procman.cli.failure import Failure, NoManager
     from procman.cli.project import find_project
     from procman.control.ask import Lost, NotRunning, Refused, ask_status
 
@@ -72,7 +72,7 @@ def _status(file: str | None) -> int:
     try:
         line = ask_status(project.home)
     except NotRunning:  # a prompt asks each second: which apps live on would take it 0.1 s to find out
-        return not_running(project.file).tell()
+        return NoManager(project.file).tell()
     except (Lost, Refused) as error:
         return project.failure(error).tell()
     sys.stdout.buffer.write(line)

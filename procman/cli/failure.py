@@ -6,10 +6,6 @@ import os
 
 from procman.cli import exits, talk
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 MOST_NAMED = 5  # apps, in one message
 
 
@@ -49,13 +45,35 @@ def shown(path: str) -> str:
     return path if relative.startswith(os.pardir) else relative
 
 
-def not_running(file: str, living: Sequence[str] = ()) -> Failure:
-    """Return the failure of a command that needs a manager where none runs; these apps live on without."""
-    message = f"no manager runs for `{shown(file)}`"
-    if not living:
-        return Failure(exits.NOT_RUNNING, message, "`procman up` starts it")
-    more = ", …" if len(living) > MOST_NAMED else ""
-    some = ", ".join(f"`{name}`" for name in living[:MOST_NAMED]) + more
-    live = f"{len(living)} of its apps live on" if len(living) > 1 else "one of its apps lives on"
-    hint = "`procman up` takes them back as they are, `procman down` ends them"
-    return Failure(exits.NOT_RUNNING, f"{message}, but {live}: {some}", hint)
+class NoManager(Failure):
+    """Ends a command that needs a manager where none runs.
+
+    Args:
+        file: the project's.
+        home: its state folder, to look for apps that live on all the same; not before it is told, for a look
+            takes 0.1 s, and completion and `report` do without a manager.
+    """
+
+    def __init__(self, file: str, home: str | None = None) -> None:
+        super().__init__(exits.NOT_RUNNING, f"no manager runs for `{shown(file)}`", "`procman up` starts it")
+        self._home = home
+
+    def tell(self) -> int:
+        """Say it, with the apps that live on, and return the exit code."""
+        names = () if self._home is None else _living(self._home)
+        if names:
+            more = ", …" if len(names) > MOST_NAMED else ""
+            some = ", ".join(f"`{name}`" for name in names[:MOST_NAMED]) + more
+            live = f"{len(names)} of its apps live on" if len(names) > 1 else "one of its apps lives on"
+            self.message += f", but {live}: {some}"
+            self.hint = "`procman up` takes them back as they are, `procman down` ends them"
+        return super().tell()
+
+
+def _living(home: str) -> tuple[str, ...]:
+    from procman.control.local import living_apps
+
+    try:
+        return living_apps(home)
+    except OSError:  # that can't be told
+        return ()

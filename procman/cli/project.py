@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from procman.cli import exits
-from procman.cli.failure import Failure, FileFailure, not_running
+from procman.cli.failure import Failure, FileFailure, NoManager
 from procman.config.locate import NoFile, find_file
 from procman.control.ask import Lost, NotRunning, Refused, ask_status
 from procman.control.endpoint import home_of
@@ -59,19 +59,10 @@ class Project:
         except (NotRunning, Lost, Refused) as error:
             raise self.failure(error) from error
 
-    def _living(self) -> tuple[str, ...]:
-        """Return the apps that live on without a manager; none where that can't be told."""
-        from procman.control.local import living_apps
-
-        try:
-            return living_apps(self.home)
-        except OSError:
-            return ()
-
     def failure(self, error: NotRunning | Lost | Refused) -> Failure:
         """Return what a fault of the connection means for a command."""
         if isinstance(error, NotRunning):
-            return not_running(self.file, self._living())
+            return NoManager(self.file, self.home)
         if isinstance(error, Lost):
             log = os.path.join(self.home, "manager.log")
             return Failure(
