@@ -3,6 +3,7 @@
 #     make test PYTHON=python3.12    another interpreter: .venv is made anew with it, and stays so
 #     make test ARGS='-k layering'   arguments for pytest
 #     make test WORKERS=0            one test after the other, in one process
+#     make fuzz SECONDS=3600         damage configuration files for an hour, and keep what shows something new
 
 PYTHON ?=
 ARGS ?=
@@ -12,6 +13,7 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 VENV_PYTHON := .venv/bin/python
 # Most tests wait for processes most of the time, so three at once are not too many for two processors.
 WORKERS ?= 3
+SECONDS ?= 60
 # A hang costs one test and 120 s, not the whole run.
 RUN_PYTEST := $(VENV_PYTHON) -m pytest --timeout=120
 
@@ -30,7 +32,7 @@ IS_USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
 DESCRIBE := import sys; print(sys.version.split()[0], sys.base_prefix, sys.argv[1])
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench clean FORCE
+.PHONY: help up test fuzz check bench clean FORCE
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1 /p' Makefile | while read -r name text; do \
@@ -42,6 +44,9 @@ up: .venv/installed ## install procman into .venv and run the example; Ctrl-C st
 
 test: .venv/installed-dev ## run the tests; ARGS go to pytest
 	@$(RUN_PYTEST) --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
+
+fuzz: .venv/installed-dev ## look for files that the reader does not cope with, for SECONDS=60
+	@nice -n 15 $(VENV_PYTHON) -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
 check: .venv/installed-dev ## formatting, lint, types on every platform, layers
 	$(VENV_PYTHON) -m ruff format --check $(PYTHON_SOURCES)

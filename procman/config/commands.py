@@ -27,6 +27,7 @@ _TOKEN = re.compile(
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=([^\s'\"\\]*)")
 _LINE_BREAK = re.compile(r"\S[ \t\r]*(\n)\s*\S")
 _FILL = re.compile(r"(?<!\$)\{(port|name)\}")  # `${port}` is a variable of a shell
+_LONGEST = 40  # characters of a name that a message repeats
 _SHELL = "set `shell = true`"
 
 
@@ -121,7 +122,8 @@ def _meant(token: re.Match[str], text: str) -> str:
             assert name, "the token is the beginning of such a name"
             hint = "write `{port}`" if name[1].strip("{}") == "PORT" else _SHELL
             end = token.start() + len(name[0])
-            raise Bad(f"`{name[0]}` is filled in by a shell only", hint, part=(token.start(), end))
+            shown = name[0] if len(name[0]) <= _LONGEST else f"{name[0][:_LONGEST]}…"
+            raise Bad(f"`{shown}` is filled in by a shell only", hint, part=(token.start(), end))
     return part
 
 

@@ -29,11 +29,12 @@ class Diagnostic:
     def headline(self) -> str:
         """The first line: `portwatch.toml:12:8: apps.web.port: expected 1 to 65535, got 99999`."""
         place = "" if self.line is None else f":{self.line}:{self.column}"
-        return f"{self.file}{place}: {self.message}"
+        return f"{self.file}{place}: {_harmless(self.message)}"
 
     def render(self) -> str:
         """Return the headline, the line with a caret under the fault, and the hint."""
-        return "\n".join((self.headline, *self._marked(), *((f"hint: {self.hint}",) if self.hint else ())))
+        hint = (f"hint: {_harmless(self.hint)}",) if self.hint else ()
+        return "\n".join((self.headline, *self._marked(), *hint))
 
     def _marked(self) -> Iterator[str]:
         if self.line is None or self.column is None or self.source is None:
@@ -116,6 +117,11 @@ class Lines:
     def offset(self, line: int, column: int) -> int:
         """Return where a line and a column, both from 1, lie in the text."""
         return min(self._starts[min(line, len(self._starts)) - 1] + column - 1, len(self._text))
+
+
+def _harmless(text: str) -> str:
+    """Return a text that may quote a name of the file: with escapes for what a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _printable(character: str) -> str:

@@ -15,7 +15,7 @@ from procman.core.values import duration_text
 _CARRIED = (
     "command", "shell", "cwd", "port", "env", "env_file", "restart", "check", "check_interval",
     "start_timeout", "stop_signal", "stop_timeout", "depends_on", "autostart", "user", "group",
-    "limits", "tty", "max_memory",
+    "limits", "tty", "max_memory", "logs", "schedule",
     "instances",
 )  # fmt: skip
 _MOUNTED = "/project"
@@ -77,8 +77,14 @@ def _service(subject: Subject, options: Options) -> dict[str, object]:
     if app.stop_signal != "SIGTERM":
         service["stop_signal"] = app.stop_signal
     service["stop_grace_period"] = duration_text(app.stop_timeout)
-    if not app.autostart:
-        service["profiles"] = ["manual"]
+    if "logs" in subject.places:
+        budget = app.logs
+        options_of_log = {"max-size": f"{budget.max_size}", "max-file": f"{budget.keep + 1}"}
+        service["logging"] = {"driver": "json-file", "options": options_of_log}
+    if app.schedule is not None:
+        subject.lose("schedule", f"compose has none: let cron run `docker compose run --rm {app.name}`")
+    if not app.autostart or app.schedule is not None:  # not with all the others
+        service["profiles"] = ["manual" if app.schedule is None else "scheduled"]
     service |= _rights(subject)
     subject.lose_others(_CARRIED, "compose")
     return service

@@ -27,6 +27,7 @@ _REASONS = {
     "prepare": "launchd runs nothing before an app: run it once by hand",
     "check": "launchd checks no health",
     "give_up": "launchd never gives up",
+    "logs": "launchd keeps no output unless `StandardOutPath` names a file",
 }
 
 

@@ -14,7 +14,7 @@ from procman.config.procfile import is_procfile
 from procman.config.source import Source
 from procman.config.syntax import parse_toml
 from procman.core.config import AppConfig, Condition, Config, Restart
-from procman.core.fields import APP
+from procman.core.fields import APP, MANAGER_ONLY
 from procman.core.secrets import HIDDEN, hide
 
 Find = Callable[[str], str | None]  # the path of a program, as `shutil.which` has it
@@ -164,13 +164,24 @@ def subjects(config: Config, source: Source, names: Sequence[str]) -> tuple[Subj
 
 
 def _places(source: Source, tables: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return the place of each key that is set for an app, by its own table or by [defaults]."""
+    """Return the place of each key that is set for an app, by its table, by [defaults] or by [manager]."""
     if is_procfile(source.path):
         return {name: {} for name in tables}
-    document = parse_toml(source)
-    positions = locate(source.text)
+    layers = [_keys_of(each) for each in (source, source.local) if each is not None]
 
-    def of(path: tuple[str, ...]) -> dict[str, str]:
+    def of(*path: str) -> dict[str, str]:
+        return {key: place for keys in layers for key, place in keys(path).items()}
+
+    manager = {key: place for key, place in of("manager").items() if key not in MANAGER_ONLY}
+    defaults = of("defaults")
+    return {name: manager | defaults | of("apps", table) for name, table in tables.items()}
+
+
+def _keys_of(source: Source) -> Callable[[tuple[str, ...]], dict[str, str]]:
+    """Return what gives the keys of a table of a file, each with its place."""
+    document, positions = parse_toml(source), locate(source.text)
+
+    def keys(path: tuple[str, ...]) -> dict[str, str]:
         table: object = document
         for key in path:
             table = table.get(key, {}) if isinstance(table, dict) else {}
@@ -180,4 +191,4 @@ def _places(source: Source, tables: Mapping[str, str]) -> dict[str, dict[str, st
             found[key] = f"{source.shown}:{source.text.count(chr(10), 0, start) + 1}"
         return found
 
-    return {name: of(("defaults",)) | of(("apps", table)) for name, table in tables.items()}
+    return keys

@@ -59,3 +59,8 @@ def test_lines_end_with_newlines_only() -> None:
     assert lines.offset(2, 2) == 8
     assert lines.offset(9, 9) == 9
     assert lines.at("f", 4, 99, "m").length == 1
+
+
+def test_a_name_that_is_quoted_steers_no_terminal() -> None:
+    said = Diagnostic("f", "no app is called `\x1b[2J\ue000`", 1, 1, hint="did you mean `\x07web`?").render()
+    assert said == "f:1:1: no app is called `\\x1b[2J\\ue000`\nhint: did you mean `\\x07web`?"
