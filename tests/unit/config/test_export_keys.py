@@ -10,7 +10,7 @@ from procman.config.read import parse_config
 from procman.config.source import Source
 from procman.core.fields import APP, MANAGER_ONLY
 
-FORMS = [form for form in EXPORTS if form != "kubernetes"]  # which has tests of its own
+FORMS = ("procfile", "systemd", "launchd", "compose")  # those for containers of their own have other tests
 BASE = (
     '[apps.web]\ncommand = "node web.js"\nport = 3000\n[apps.db]\ncommand = "node db.js"\nrestart = "never"\n'
 )
