@@ -22,6 +22,7 @@ NAMES = {"toml": "portwatch.toml", "procfile": "Procfile", "env": ".env"}
 
 _PATH = re.compile(r'(?:[A-Za-z0-9_.\[\]-]|"(?:\\.|[^"\\])*")+: ')
 _ANY = (  # what a message is about
+    (re.compile(r"^`.*` is filled in"), "`…` is filled in"),  # the name may hold anything
     (re.compile(r"`[^`]*`"), "`…`"),
     (re.compile(r"\b(got|called|of|is no|cycle:|expression:|already) \S.*"), r"\1 …"),
     (re.compile(r"\d[\w.:-]*"), "0"),
