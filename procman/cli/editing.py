@@ -24,6 +24,7 @@ from procman.config.read import parse_config
 from procman.config.source import Source, read_source
 from procman.config.syntax import parse_toml
 from procman.config.write import ChangedMeanwhile, replace_text
+from procman.control.protocol import harmless
 from procman.control.selection import UnknownApp, explain
 from procman.core.config import AppConfig, Command, Config
 from procman.core.secrets import HIDDEN
@@ -91,7 +92,8 @@ class Editing:
         """Print what was changed, as lines or as JSON, and return the exit code."""
         if as_json:
             document = {"file": self.source.path, "changes": changes}
-            click.echo(json.dumps(document, ensure_ascii=False, default=str))  # what was wrong may be a date
+            text = json.dumps(document, ensure_ascii=False, default=str)
+            click.echo(harmless(text))  # what was wrong may be a date
         else:
             click.echo("\n".join(lines))
         return exits.DONE

@@ -56,7 +56,9 @@ def _run(words: list[str]) -> int:
 
         return complete(procman, os.environ["_PROCMAN_COMPLETE"])
     from procman.cli.main import run
+    from procman.cli.talk import steady_stdout
 
+    steady_stdout()
     return run(words)
 
 

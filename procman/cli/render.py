@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from procman.cli.talk import BOLD, DIM, GREEN, RED, YELLOW, paint
+from procman.control.protocol import harmless
 from procman.core.units import spell_size
 
 HEADINGS = ("APP", "STATE", "PORT", "PID", "UPTIME", "RESTARTS", "LAST EVENT")
@@ -245,7 +246,7 @@ def counted(count: int, noun: str) -> str:
 
 def as_json(document: object) -> str:
     """Return a document as one line of JSON."""
-    return json.dumps(document, ensure_ascii=False)
+    return harmless(json.dumps(document, ensure_ascii=False))
 
 
 class Prefixes:

@@ -1,10 +1,14 @@
 """What a command says beside its data, on stderr; and where colours may go, which never carry meaning.
 
-Imports nothing: `status --json` says it with this when no manager runs.
+Whatever a message quotes (a path, the name of a process, an answer by HTTP, an app's output) may be meant to
+steer the terminal that it is shown on. So what goes to a terminal has no control characters in it but ours.
+
+Imports nothing that `io` has not: `status --json` says it with this when no manager runs.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -67,7 +71,40 @@ def warn_as_is(text: str) -> None:
     _write(f"\n{paint('warning', BOLD, YELLOW) if wants_colour(sys.stderr) else 'warning'}: {text}")
 
 
+def steady(text: str) -> str:
+    """Return a text with its lines, tabs and colours, and with nothing else in it that a terminal acts on."""
+    if text.replace("\n", "").isprintable():
+        return text
+    import re
+
+    return re.sub("\x1b(?!\\[[0-9;:]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]", "�", text)
+
+
+def steer(sequence: str) -> None:
+    """Send a terminal a sequence of ours, which a `SteadyTerminal` would not let through."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(sequence.encode())
+
+
+class SteadyTerminal(io.TextIOWrapper):
+    """The stdout of a command where that is a terminal: only what is steady gets there."""
+
+    def write(self, text: str) -> int:
+        """Write a text, and return how long it was."""
+        super().write(steady(text))
+        return len(text)
+
+
+def steady_stdout() -> None:
+    """Let nothing that is printed from now on steer the terminal that stdout is, if it is one."""
+    out = sys.stdout
+    if out.isatty() and type(out) is io.TextIOWrapper:
+        encoding, errors = out.encoding, out.errors
+        sys.stdout = SteadyTerminal(out.detach(), encoding, errors, line_buffering=True)
+
+
 def _write(text: str) -> None:
+    text = steady(text)
     sys.stdout.flush()  # what was printed before is seen before
     encoding = sys.stderr.encoding or "utf-8"
     sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")

@@ -57,4 +57,6 @@ def _show(project: Project, apps: Sequence[str], wide: bool) -> None:
     document = choose_shown(apps, json.loads(project.ask_status(wide=wide)))
     coloured, width = talk.wants_colour(sys.stdout), talk.width(sys.stdout)
     text = render.status(document, now=time.time(), width=width, coloured=coloured, wide=wide)
-    click.echo(f"{CLEAR}{text}" if sys.stdout.isatty() else f"{text}\n", color=True)
+    if sys.stdout.isatty():
+        talk.steer(CLEAR)
+    click.echo(text if sys.stdout.isatty() else f"{text}\n", color=True)

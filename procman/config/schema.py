@@ -94,7 +94,8 @@ def leave(home: Path) -> None:
         pass
     fresh = home / f"{FILE.name}.new"
     fresh.unlink(missing_ok=True)  # also where it is a link to something that is not ours
-    fresh.write_bytes(made)
+    with open(fresh, "xb") as file:
+        file.write(made)
     fresh.replace(place)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from errno import ENAMETOOLONG, ENOENT, ENOTDIR
 
 from procman.config.diagnostics import Diagnostic, EmptyFile, InvalidConfig, Lines, MissingFile
+from procman.config.trust import demand_trusted
 
 CONFIG_NAME = "portwatch.toml"
 LARGEST = 4 * 1024 * 1024  # bytes; 1,000 apps with every key take 0.5 MB
@@ -92,10 +93,11 @@ def read_text(path: str, shown: str) -> tuple[str, str]:
 
     Raises:
         MissingFile: there is no such file.
-        InvalidConfig: it cannot be read, is larger than 4 MiB, or is no UTF-8 text.
+        InvalidConfig: it cannot be read, is larger than 4 MiB, or is no UTF-8 text; or this is root, and
+            anybody may write to it.
     """
     try:
-        content = _read_bytes(path)
+        content = _read_bytes(path, shown)
     except OSError as error:
         raise _unreadable(error, path, shown) from error
     if len(content) > LARGEST:
@@ -104,7 +106,7 @@ def read_text(path: str, shown: str) -> tuple[str, str]:
     return _decoded(content, shown), hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _read_bytes(path: str) -> bytes:
+def _read_bytes(path: str, shown: str) -> bytes:
     """Return the content of a regular file, of which at most one byte too many.
 
     Opened without waiting, because the open of a FIFO would wait for ever for somebody to write.
@@ -114,6 +116,7 @@ def _read_bytes(path: str) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError("it is no regular file")
+        demand_trusted(descriptor, path, shown)
         with open(descriptor, "rb", closefd=False) as file:
             return file.read(LARGEST + 1)
     finally:

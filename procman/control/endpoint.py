@@ -1,12 +1,17 @@
 """Where a project's manager is reached: its state folder, and the socket in it; on Windows a named pipe.
 
 Every command needs this before anything else, so nothing but `os` and `socket` is imported.
+
+Where others may write, as in `/tmp`, somebody else may have made the state folder, or have put a link or a
+socket of their own in its place. What is not ours is neither written to nor talked to.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import stat
 import sys
 
 TYPE_CHECKING = False  # `typing` takes 8 ms: see `ask`
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
 
 SOCKET = "control.sock"
 LOG = "manager.log"  # what the manager writes to its own stdout and stderr
+UNLINKED = ("lock", "run", LOG)  # what must be no link, also not one of ours: all of it is written to
 LONGEST_ADDRESS = 103  # bytes: `sun_path` holds 108 on Linux and 104 on macOS, a final NUL included
 
 
@@ -35,18 +41,66 @@ def home_of(file: str | os.PathLike[str]) -> str:
 
 
 def prepare_home(home: str) -> None:
-    """Make the state folder: for its owner only, and ignored by git.
+    """Make the state folder: for its owner only, ignored by git, and with nothing of anybody else in it.
 
     Raises:
-        OSError: it can't be made, or belongs to somebody else.
+        OSError: it can't be made, or somebody else has a hand in it.
     """
     os.makedirs(home, mode=0o700, exist_ok=True)
-    if os.stat(home).st_mode & 0o077:
+    _demand_own(home)
+    mode = os.stat(home).st_mode
+    if mode & 0o077:
         os.chmod(home, 0o700)
+    _demand_own_content(home, deep=bool(mode & 0o022))
+    # A name that is there stays, be it a link; "x" does not follow one either.
     ignore = os.path.join(home, ".gitignore")
-    if not os.path.exists(ignore):
-        with open(ignore, "w", encoding="utf-8") as file:
+    if not os.path.lexists(ignore):
+        with open(ignore, "x", encoding="utf-8") as file:
             file.write("*\n")
+
+
+def _demand_own(home: str) -> None:
+    """Raise OSError unless the folder is ours, and the link that leads to it, if it is one."""
+    if not hasattr(os, "geteuid"):
+        return
+    for status in (os.lstat(home), os.stat(home)):
+        if status.st_uid != os.geteuid():
+            who = _user(status.st_uid)
+            raise PermissionError(errno.EPERM, f"it belongs to {who}, who could change what is kept in it")
+
+
+def _demand_own_content(home: str, *, deep: bool) -> None:
+    """Raise OSError for what somebody else has put into the folder, or a link in the place of a file.
+
+    Args:
+        home: the folder.
+        deep: whether to look into the folders in it: others could write to it until now. 2 us for each entry.
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    for folder, folders, files in os.walk(home):
+        for name in (*folders, *files):
+            path = os.path.join(folder, name)
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:  # a manager that runs here has just ended a run
+                continue
+            if status.st_uid not in (0, os.geteuid()):
+                who = _user(status.st_uid)
+                raise PermissionError(errno.EPERM, f"`{path}` in it belongs to {who}; remove it")
+            if folder == home and name in UNLINKED and stat.S_ISLNK(status.st_mode):
+                raise OSError(errno.ELOOP, f"`{path}` in it is a link; remove it")
+        if not deep:
+            return
+
+
+def _user(number: int) -> str:
+    try:
+        import pwd  # only somebody who is in the way is named
+
+        return f"the user `{pwd.getpwuid(number).pw_name}`"
+    except (ImportError, KeyError):
+        return f"the user with the number {number}"
 
 
 def with_address(home: str, use: Callable[[str], object]) -> None:
@@ -109,7 +163,8 @@ def connect(home: str, timeout: float) -> socket.socket:
     """Return a connection to the manager of `home`.
 
     Raises:
-        OSError: nobody listens: no socket, no folder, or the socket of a manager that died.
+        OSError: nobody listens: no socket, no folder, or the socket of a manager that died. Or somebody else
+            does, who would be told what is typed after `attach`.
     """
     if sys.platform == "win32":
         from procman.control import pipes, pipes_win32
@@ -121,7 +176,22 @@ def connect(home: str, timeout: float) -> socket.socket:
     try:
         connection.settimeout(timeout)
         with_address(home, connection.connect)
+        user = peer(connection)
+        if user and os.geteuid() not in (0, user):
+            raise PermissionError(errno.EPERM, f"{_user(user)} listens there, and no manager of yours")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def peer(connection: socket.socket) -> int | None:
+    """Return the user at the other end, or None where the kernel does not tell.
+
+    Where it does not, the modes of the folder (0700) and of the socket (0600) keep others out alone.
+    """
+    credentials = getattr(socket, "SO_PEERCRED", None)
+    if credentials is None:
+        return None
+    told = connection.getsockopt(socket.SOL_SOCKET, credentials, 12)  # struct ucred: pid, uid, gid
+    return int.from_bytes(told[4:8], sys.byteorder, signed=True)

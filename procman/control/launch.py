@@ -133,7 +133,7 @@ def _spawn(file: str, home: str, words: Sequence[str]) -> tuple[subprocess.Popen
     # A manager belongs to no run, though `up` may have been typed inside an app.
     environment = {name: value for name, value in os.environ.items() if name != MARKER}
     try:
-        with open(os.path.join(home, endpoint.LOG), "ab") as log:
+        with open(os.path.join(home, endpoint.LOG), "ab", opener=_not_elsewhere) as log:
             process = _detached(words, write, os.path.dirname(file), environment, log)
     except BaseException:
         os.close(read)
@@ -188,6 +188,11 @@ def receive_ready(option: str) -> int:
 
         return msvcrt.open_osfhandle(int(option), os.O_WRONLY)
     return int(option)
+
+
+def _not_elsewhere(path: str, flags: int) -> int:
+    """Open a file for its owner only, where it is and not where a link leads."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
 
 def _reach(home: str, process: subprocess.Popen[bytes] | None) -> Manager:

@@ -9,6 +9,7 @@ it may send lines of its own: what is typed, and the size of the window. Bytes t
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -17,6 +18,7 @@ from typing import Any
 
 VERSION = 1
 LONGEST_REQUEST = 64 * 1024  # bytes, its newline included
+MOST_GLOBS = 100  # patterns in one request: each is tried on each app, 0.1 s with 1,000 of them
 LARGEST_SIZE = 10_000  # columns or rows of a window
 LONGEST_WAIT = 1e9  # seconds; NaN and infinity, which JSON as Python reads it may hold, are no waits
 VERBS = (
@@ -38,7 +40,10 @@ VERBS = (
     "attach",
 )
 GOALS = ("healthy", "stopped", "completed")
+WHATEVER_VERSION = ("ping", "upgrade")  # asked by a newer command of an older manager, to make it as new
 STOPPING = "stopping"  # the kind of an error that a client may answer by waiting and asking again
+
+_STEERS = re.compile("[\x7f-\x9f]")
 
 Frame = dict[str, Any]
 
@@ -55,7 +60,15 @@ class Code(IntEnum):
 
 
 class BadRequest(Exception):
-    """What came in is no request of this protocol; says what is wrong with it."""
+    """What came in is no request of this protocol; says what is wrong with it, and maybe what to do."""
+
+    hint: str | None = None
+
+
+class WrongVersion(BadRequest):
+    """What came in is of another version of this protocol."""
+
+    hint = "`procman upgrade` replaces the manager by the version that is installed; no app notices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +141,17 @@ def parse(line: bytes) -> Request:
         raise BadRequest("the request is not a line of JSON") from error
     if not isinstance(document, dict):
         raise BadRequest("the request is not a JSON object")
-    version = document.pop("v", None)
+    version, verb = document.pop("v", None), document.pop("verb", None)
     if type(version) is not int or version != VERSION:
-        raise BadRequest(f"the manager speaks version {VERSION} of the protocol, not {version!r}")
-    verb = document.pop("verb", None)
+        if type(version) is int and verb in WHATEVER_VERSION:  # whatever else it may say
+            return Request(verb)
+        raise WrongVersion(f"the manager speaks version {VERSION} of the protocol, not {version!r:.80}")
     if verb not in VERBS:
-        raise BadRequest(f"there is no verb {verb!r}")
+        raise BadRequest(f"there is no verb {verb!r:.80}")
     for key, value in document.items():
         _demand(key, value)
+    if sum(any(each in "*?[" for each in pattern) for pattern in document.get("apps", ())) > MOST_GLOBS:
+        raise BadRequest(f"more than {MOST_GLOBS} patterns of names; a name without `*`, `?` and `[` is none")
     if "apps" in document:
         document["apps"] = tuple(document["apps"])
     return Request(verb, **document)
@@ -144,7 +160,7 @@ def parse(line: bytes) -> Request:
 def _demand(key: str, value: object) -> None:
     accepts = _OPTIONS.get(key)
     if accepts is None:
-        raise BadRequest(f"there is no option {key!r}")
+        raise BadRequest(f"there is no option {key!r:.80}")
     if not accepts(value):
         raise BadRequest(f"{value!r:.80} is no value for the option {key!r}")
 
@@ -189,7 +205,14 @@ def encode(document: Mapping[str, Any]) -> bytes:
     A lone surrogate (a file name that is no UTF-8) becomes `\\udc80`, which is what JSON writes for it.
     """
     text = json.dumps(document, ensure_ascii=False, separators=(", ", ": "))
-    return text.encode("utf-8", "backslashreplace") + b"\n"
+    return harmless(text).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def harmless(document: str) -> str:
+    """Return JSON that means the same, without what json leaves as it is and a terminal acts on: C1, DEL."""
+    if document.isprintable():
+        return document
+    return _STEERS.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 
 def decode(line: bytes) -> Frame:

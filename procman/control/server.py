@@ -1,7 +1,7 @@
 """The manager's end of the control socket: takes clients, reads one request of each, and writes the answer.
 
-No client can hold up the manager: requests are read within a time and a size, answers go into a bounded
-buffer, and whatever a client sends or leaves undone ends its own connection only.
+No client can hold up the manager: requests are read within a time and a size, one is answered in each turn of
+the loop, and answers go into a bounded buffer. What a client sends or leaves undone ends its own connection.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import socket
-import struct
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -91,12 +90,7 @@ class Client:
         Where it does not, the modes of the folder (0700) and of the socket (0600) keep others out alone, or
         on Windows what the pipe says of who may open it.
         """
-        credentials = getattr(socket, "SO_PEERCRED", None)
-        if credentials is None:
-            return None
-        connection = self._writer.get_extra_info("socket")
-        _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, credentials, 12))
-        return int(user)
+        return endpoint.peer(self._writer.get_extra_info("socket"))
 
 
 class Server:
@@ -124,6 +118,7 @@ class Server:
         self._renewing: asyncio.Task[None] | None = None
         self._clients: dict[asyncio.Task[None], Client] = {}
         self._answers: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
 
     async def start(self, listener: socket.socket | None = None) -> None:
         """Listen; from now on clients are served. The caller holds the lock in the state folder.
@@ -197,7 +192,7 @@ class Server:
         try:
             request = await self._read(reader)
         except BadRequest as mistake:
-            client.send(error(Code.USAGE, "bad request", str(mistake)))
+            client.send(error(Code.USAGE, "bad request", str(mistake), mistake.hint))
             return
         if request is None:
             return
@@ -239,6 +234,8 @@ class Server:
             raise BadRequest(f"no whole request came within {self._read_timeout:g}s") from None
 
     async def _answer(self, request: Request, client: Client, incoming: Incoming) -> None:
+        async with self._turn:  # of a hundred that came at once, one in each turn of the loop
+            await asyncio.sleep(0)
         try:
             if request.verb == "status":
                 client.send_line(encode(await self._status(request.wide)))

@@ -32,9 +32,11 @@ def select(patterns: Sequence[str], apps: Mapping[str, AppConfig]) -> tuple[str,
     if not patterns:
         return tuple(apps)
     chosen: set[str] = set()
-    for pattern in patterns:
+    for pattern in dict.fromkeys(patterns):
         if pattern.startswith("@"):
             matching = {name for name, app in apps.items() if pattern[1:] in app.tags}
+        elif pattern in apps:  # no table has the name of another table's instance
+            matching = {pattern}
         else:
             matching = {
                 name

@@ -74,7 +74,8 @@ class Records:
             "marker": record.marker,
             "app": encode(record.app),
         }
-        descriptor = os.open(self._path(name), os.O_WRONLY | os.O_CREAT, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(self._path(name), flags, 0o600)
         with open(descriptor, "wb") as file:
             file.write(json.dumps(document).encode().ljust(os.fstat(descriptor).st_size))
 

@@ -68,7 +68,9 @@ class Prepared:
         """
         self._done[config.name] = [fingerprint(config), *outputs(config)]
         fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps(self._done, indent=1), "utf-8")
+        fresh.unlink(missing_ok=True)  # also where it is a link to something that is not ours
+        with open(fresh, "x", encoding="utf-8") as file:
+            file.write(json.dumps(self._done, indent=1))
         os.replace(fresh, self._path)
 
 

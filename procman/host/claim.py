@@ -58,7 +58,7 @@ def claim(home: str) -> Claim | None:
     """
     path = os.path.join(home, LOCK)
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             if not files.lock(descriptor):
                 os.close(descriptor)

@@ -74,7 +74,7 @@ def open_for_child(path: Path) -> int:
     Raises:
         OSError: the pipe is gone, or may not be opened.
     """
-    return os.open(path, os.O_RDWR)
+    return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
 
 
 def open_endless_input(folder: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -70,6 +71,88 @@ def test_a_gitignore_that_is_there_stays(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("mine\n")
     endpoint.prepare_home(str(tmp_path))
     assert (tmp_path / ".gitignore").read_text() == "mine\n"
+
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to somebody else")
+
+
+def refused(home: Path) -> str:
+    """Return why a folder is not used as the state folder."""
+    with pytest.raises(OSError) as refusal:
+        endpoint.prepare_home(str(home))
+    return str(refusal.value.strerror)
+
+
+@as_root
+def test_a_state_folder_that_somebody_else_has_made_is_not_used(tmp_path: Path) -> None:
+    home = tmp_path / ".procman"
+    home.mkdir(mode=0o777)
+    os.chown(home, NOBODY, NOBODY)
+    assert refused(home) == "it belongs to the user `nobody`, who could change what is kept in it"
+    assert list(home.iterdir()) == []
+    assert home.stat().st_mode & 0o777 == 0o755, "nor is it changed"
+
+
+@as_root
+def test_a_link_that_somebody_else_has_put_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    mine, home = tmp_path / "mine", tmp_path / ".procman"
+    mine.mkdir()
+    home.symlink_to(mine)
+    os.chown(home, NOBODY, NOBODY, follow_symlinks=False)
+    assert "belongs to the user `nobody`" in refused(home)
+    assert list(mine.iterdir()) == []
+
+
+def test_a_link_of_ones_own_to_a_folder_of_ones_own_is(tmp_path: Path) -> None:
+    mine, home = tmp_path / "mine", tmp_path / ".procman"
+    mine.mkdir()
+    home.symlink_to(mine)
+    endpoint.prepare_home(str(home))
+    assert (mine / ".gitignore").exists()
+
+
+@as_root
+@pytest.mark.parametrize("place", ["manager.log", "logs/web/000001.log"])
+def test_what_somebody_else_has_put_into_it_while_it_was_open_is_named(tmp_path: Path, place: str) -> None:
+    home = tmp_path / ".procman"
+    (home / place).parent.mkdir(parents=True)
+    home.chmod(0o777)
+    (home / place).symlink_to(tmp_path / "victim")
+    os.chown(home / place, 12345, 12345, follow_symlinks=False)
+    assert refused(home) == f"`{home / place}` in it belongs to the user with the number 12345; remove it"
+    assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.parametrize("name", ["lock", "run", "manager.log"])
+def test_a_link_in_the_place_of_what_is_written_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("/etc/hostname")
+    assert refused(tmp_path) == f"`{tmp_path / name}` in it is a link; remove it"
+
+
+def test_a_gitignore_that_leads_elsewhere_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").symlink_to(tmp_path / "victim")
+    endpoint.prepare_home(str(tmp_path))
+    assert not (tmp_path / "victim").exists()
+
+
+@as_root
+def test_somebody_else_s_socket_is_not_talked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "control.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        os.seteuid(NOBODY)  # the kernel remembers who listens
+        try:
+            listener.listen()
+        finally:
+            os.seteuid(0)
+        endpoint.connect(str(tmp_path), 1).close()  # root may
+        monkeypatch.setattr(os, "geteuid", lambda: NOBODY)
+        endpoint.connect(str(tmp_path), 1).close()
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        with pytest.raises(PermissionError, match="the user `nobody` listens there") as refusal:
+            endpoint.connect(str(tmp_path), 1)
+        assert refusal.value.errno == errno.EPERM
 
 
 def test_a_failed_listen_leaves_no_descriptor(tmp_path: Path) -> None:

@@ -383,6 +383,52 @@ def test_what_is_no_request_gets_an_error_and_the_manager_lives(
     play(tmp_path, scenario)
 
 
+def test_a_command_of_another_version_is_told_of_upgrade_which_answers_it(tmp_path: Path) -> None:
+    async def scenario(home: Path, engine: FakeEngine) -> None:
+        (frame,) = await ask(home, b'{"v": 2, "verb": "status", "of": "what is not known yet"}\n')
+        assert frame["hint"].startswith("`procman upgrade` replaces the manager")
+        assert (await ask(home, b'{"v": 2, "verb": "ping", "news": []}\n'))[-1]["pid"] == os.getpid()
+        assert (await ask(home, b'{"v": 2, "verb": "upgrade"}\n'))[-1]["kind"] == "not upgraded"
+
+    async def refuse(_: Any) -> str:
+        return "it is only a test"
+
+    play(tmp_path, scenario, upgrade=refuse)
+
+
+def test_many_patterns_at_once_are_refused(tmp_path: Path) -> None:
+    async def scenario(home: Path, engine: FakeEngine) -> None:
+        assert (await request(home, "wait", *["w*"] * 100, goal="stopped"))[-1]["code"] == 0
+        (frame,) = await request(home, "wait", *["w*"] * 101)
+        assert frame["message"].startswith("more than 100 patterns of names")
+        assert (await request(home, "wait", *["web"] * 5000, goal="stopped"))[-1]["code"] == 0
+
+    play(tmp_path, scenario)
+
+
+def test_of_many_requests_at_once_one_is_answered_in_each_turn_of_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn, answered = 0, []
+
+    def note(self: FakeEngine, before: object = None) -> dict[str, Any]:
+        answered.append(turn)
+        return {}
+
+    async def scenario(home: Path, engine: FakeEngine) -> None:
+        def count() -> None:
+            nonlocal turn
+            turn += 1
+            asyncio.get_running_loop().call_soon(count)
+
+        count()
+        await asyncio.gather(*(request(home, "status") for _ in range(50)))
+
+    monkeypatch.setattr(FakeEngine, "status", note)
+    play(tmp_path, scenario)
+    assert len(set(answered)) == len(answered) == 50
+
+
 def test_a_request_that_does_not_end_is_given_up(tmp_path: Path) -> None:
     async def scenario(home: Path, engine: FakeEngine) -> None:
         (frame,) = await ask(home, b'{"v": 1, "verb"')
