@@ -39,7 +39,7 @@ from procman.engine.tenure import Tenure
 from procman.engine.upgrade import Upgrade
 from procman.history.store import History
 from procman.host import make_host
-from procman.host.base import Unsupported
+from procman.host.base import Unseen, Unsupported
 from procman.host.claim import Claim, claim
 from procman.host.interrupts import take_signals
 from procman.logs.read import last_lines, plain
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
     except InvalidConfig as error:
         _say(ready, {"error": error.render(), "exit": 2})
         return 2
-    except (OSError, Unsupported) as error:
+    except (OSError, Unsupported, Unseen) as error:
         log.exception("the manager ends")
         _say(ready, {"error": f"the manager could not start: {error}", "exit": 1})
         return 1

@@ -241,6 +241,8 @@ def _on_spawn_failed(app: App, event: SpawnFailed, moment: Moment, config: AppCo
             if event.permanent:
                 reason = policy.with_cause(event.reason, event.cause)
                 return enter(app, State.FAILED, reason, moment.now), ()
+            if app.state is State.STARTING:
+                app = replace(app, starts=app.starts[:-1])  # the machine's trouble: the app did not start
             return again(app, event.reason, moment, config)
         case (
             State.STOPPED

@@ -8,16 +8,18 @@ seen, and only an empty look ends it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from procman.core.identity import Identity, Member
 from procman.core.receipt import Ended, Receipt
 from procman.core.verdict import Listener, in_the_way
-from procman.host.base import Cancellable, Host, Run
+from procman.host.base import Cancellable, Host, Run, Unseen
 
 FORCE = "SIGKILL"
 PATIENCE = (
     5.0  # seconds after SIGKILL until what still lives is called a survivor: a core dump takes its time
 )
+BLIND = 0.2  # seconds until the next look, where there was no room for one
 
 
 class TreeEnding:
@@ -87,12 +89,15 @@ class TreeEnding:
             self._tell_survivors()
         self._signal = FORCE
         self._signalled.clear()
-        self._note(self._host.kill(self._run))
+        with suppress(Unseen):
+            self._note(self._host.kill(self._run))
         self._look()
 
     def _tell_survivors(self) -> None:
         """Tell what outlives SIGKILL, once for as long as it stays the same."""
-        survivors = tuple(f"{m.name} {m.pid} (state {m.state})" for m in self._host.tree(self._run))
+        survivors: tuple[str, ...] = ()
+        with suppress(Unseen):
+            survivors = tuple(f"{m.name} {m.pid} (state {m.state})" for m in self._host.tree(self._run))
         if survivors and survivors != self._told:
             self._told = survivors
             self._on_survivors(self._receipt(survivors))
@@ -109,12 +114,18 @@ class TreeEnding:
             self._watch.cancel()
 
     def _look(self) -> None:
-        """Signal what was not signalled yet, and watch; an empty look is the proof."""
+        """Signal what was not signalled yet, and watch; an empty look is the proof, a blind one is none."""
         if self._over:
             return
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        try:
+            self._signal_and_watch()
+        except Unseen:
+            self._watch = self._host.call_at(self._host.now() + BLIND, self._look)
+
+    def _signal_and_watch(self) -> None:
         members = self._host.tree(self._run)
         look, self._on_look = self._on_look, None
         if look is not None:

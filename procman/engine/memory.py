@@ -9,7 +9,7 @@ from procman.core.app import State
 from procman.core.config import Restart
 from procman.core.events import Event, Exceeded
 from procman.engine.supervised import Supervised
-from procman.host.base import Cancellable, Host
+from procman.host.base import Cancellable, Host, Unseen
 
 LOOK_EVERY = 10.0  # s
 LOOKS = 3  # in a row: a build or a request may need for an instant what a leak keeps
@@ -82,7 +82,10 @@ class MemoryLimits:
         run = counted.supervised.run
         if run is None:
             return None
-        members = self._host.tree(run)
+        try:
+            members = self._host.tree(run)
+        except Unseen:
+            return None
         if sum(each.memory_bytes for each in self._host.vitals(members)) <= counted.most:
             return None
         used = self._host.memory(members)

@@ -21,7 +21,7 @@ from procman.engine import line_check
 from procman.engine.context import Context, held
 from procman.engine.runs import rights_of
 from procman.engine.supervised import Supervised
-from procman.host.base import Answer, Cancellable, Health, Host, ProbeOrder
+from procman.host.base import Answer, Cancellable, Health, Host, ProbeOrder, Unseen
 
 SETTLE = 0.02  # seconds after a connect until the first look at the accept queue; doubles
 KNOCK = 0.05  # s for a loopback to refuse: 50 us, unless a firewall drops what it is sent
@@ -61,6 +61,12 @@ class Prober:
 
     def begin(self) -> None:
         """Make the check."""
+        try:
+            self._begin()
+        except Unseen as unseen:
+            self._done(Outcome.UNKNOWN, None, f"could not be checked: {unseen}")
+
+    def _begin(self) -> None:
         assert self._run is not None, "only a run is checked"
         config = self._config
         self._members = self._host.tree(self._run)

@@ -10,7 +10,7 @@ from procman.core.identity import Member
 from procman.core.receipt import Receipt
 from procman.core.verdict import Listener
 from procman.engine.ending import TreeEnding
-from procman.host.base import Host, Run
+from procman.host.base import Host, Run, Unseen
 
 AGAIN = 1.0  # seconds between SIGKILLs to what survives one
 
@@ -42,7 +42,11 @@ class Reclaimer:
             current: the markers of the runs that are somebody's.
             config: of the app that wants the port; the orphan is ended as that would be.
         """
-        for marker, members in self._host.marked(self._project).items():
+        try:
+            marked = self._host.marked(self._project)
+        except Unseen:
+            return False
+        for marker, members in marked.items():
             if marker not in current and listener.inode in (self._host.sockets_of(members) or ()):
                 self.end(marker, members, listener.port, config)
                 return True

@@ -20,7 +20,17 @@ from procman.engine.supervised import Supervised
 from procman.host.base import Ended, Host, Order, Rights, Run, SpawnError
 
 # What trying again can cure: everything else stays as it is until somebody changes something.
-PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.ETXTBSY})
+PASSING = frozenset(
+    {
+        errno.EAGAIN,
+        errno.ENOMEM,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.ETXTBSY,
+    }
+)
 
 
 def project_mark(home: Path) -> str:

@@ -41,6 +41,13 @@ class Stage(Enum):
     TERMINAL = "give it its terminal"
 
 
+class Unseen(Exception):
+    """Processes could not be looked at: the system, or the manager, has no descriptor or no memory left."""
+
+    def __str__(self) -> str:
+        return "the processes of its tree can't be looked at: too many open files"
+
+
 class SpawnError(Exception):
     """A process could not be made: at which stage, with which errno, and about what."""
 
@@ -277,6 +284,9 @@ class Host(Protocol):
         """Return every living process of the run: its first process, and all descendants of that.
 
         Those that left its process group or session, or whose parent died, are among them. Zombies are not.
+
+        Raises:
+            Unseen: there is no room to look. Nobody is gone because of that.
         """
         ...
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import signal
@@ -19,13 +20,25 @@ from signal import Signals
 
 from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
-from procman.host import debuggers, inotify, ports, procfs, vitals
-from procman.host.base import Cancellable, Ended, Holder, Occupant, Operation, Order, Run, Vitals
+from procman.host import debuggers, inotify, open_files, ports, procfs, vitals
+from procman.host.base import (
+    Cancellable,
+    Ended,
+    Holder,
+    Occupant,
+    Operation,
+    Order,
+    Run,
+    SpawnError,
+    Stage,
+    Unseen,
+    Vitals,
+)
 from procman.host.operations import HINT, operation
 
 if sys.platform != "win32":
     from procman.host.cgroups import Cgroups
-    from procman.host.posix import Call, PosixHost, ended, wants_continue
+    from procman.host.posix import Call, PosixHost, ended, kill_group, wants_continue
     from procman.host.procfs import TICKS_PER_SECOND, Stat
     from procman.host.trees import Trees
 
@@ -76,6 +89,8 @@ class LinuxHost(PosixHost):
         self._diag = ports.Diagnostics()
         self._closed: ports.ClosedNotices | None = None
         become_subreaper()
+        procfs.keep_room()
+        open_files.take_all()
 
     def close(self) -> None:
         """Let go of everything: no callback comes any more, and the processes live on."""
@@ -90,6 +105,8 @@ class LinuxHost(PosixHost):
         self._adopted.clear()
         self._diag.close()
         self._cgroups.close()
+        procfs.give_back_room()
+        open_files.give_back()
         if self._closed is not None:
             self._closed.close()
 
@@ -102,11 +119,23 @@ class LinuxHost(PosixHost):
     def spawn(self, order: Order, on_exit: Callable[[Ended], None]) -> Identity:
         """Start a process in a session of its own and return who it is."""
         pid = self._start_child(order, on_exit)
-        identity = self._trees.identity(self._trees.child(pid))
+        try:
+            identity = self._trees.identity(self._trees.child(pid))
+        except Unseen as error:  # who is not known may not live
+            self._children[pid] = lambda _: None
+            kill_group(pid)
+            full = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            raise SpawnError(Stage.PIPES, full, order.arguments[0]) from error
         marker = order.environment.get(MARKER, "")
         self._trees.started(Run(identity, marker))
         self._cgroups.enter(marker, pid)
         return identity
+
+    def _start_child(self, order: Order, on_exit: Callable[[Ended], None]) -> int:
+        pid = super()._start_child(order, on_exit)
+        if all(name != "nofile" for name, _ in order.rights.limits):
+            open_files.as_before(pid)
+        return pid
 
     def _know_check(self, pid: int) -> None:
         self._trees.started_check(pid)

@@ -7,11 +7,15 @@ and a tree of node processes is some 60 files.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 assert sys.platform != "win32"
 
@@ -19,6 +23,10 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 EXITING = 0x4  # PF_EXITING of linux/sched.h: its memory is gone, its descriptors go next
 COMMAND_SHOWN = 80  # characters of a command line in a message
 COMMAND_READ = 1024  # bytes of one, where its first words are enough
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # nothing that is about what is looked at
+
+_room: list[int] = []  # the descriptor that is kept for a look
+_blind = 0
 
 
 class Stat(NamedTuple):
@@ -63,6 +71,10 @@ def read(path: str) -> bytes:
     Raises:
         OSError: it is gone (`FileNotFoundError`, `ProcessLookupError`) or not ours to read.
     """
+    return _with_room(partial(_read, path))
+
+
+def _read(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         chunks = []
@@ -71,6 +83,54 @@ def read(path: str) -> bytes:
         return b"".join(chunks)
     finally:
         os.close(descriptor)
+
+
+def keep_room() -> None:
+    """Keep a descriptor for looks at processes, until `give_back_room`.
+
+    Else a manager without any could not look at what it is to end, and so would never have one again.
+    """
+    with contextlib.suppress(OSError):
+        _room.append(os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+
+
+def give_back_room() -> None:
+    """Give back what `keep_room` has kept."""
+    if _room:
+        os.close(_room.pop())
+
+
+def blind() -> int:
+    """Return how many looks have failed so far because the system had no room for them.
+
+    What such a look does not show is not gone. Who proves an end compares the number before and after.
+    """
+    return _blind
+
+
+def _with_room(look: Callable[[], T]) -> T:
+    """Return what a look returns that needs a descriptor, with the one that is kept if there is no other."""
+    try:
+        return look()
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+    give_back_room()
+    try:
+        return look()
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            global _blind
+            _blind += 1
+        raise
+    finally:
+        if not _room:
+            keep_room()
+
+
+def _list(folder: str) -> list[str]:
+    """Return the names in a folder of `/proc`; raises OSError as `read` does."""
+    return _with_room(partial(os.listdir, folder))
 
 
 def stat(pid: int) -> Stat | None:
@@ -113,7 +173,7 @@ def hidden(pid: int, parent: int) -> Stat | None:
     if sys.platform != "linux":
         return None  # nor is there a pidfd
     try:
-        session, pidfd = os.getsid(pid), os.pidfd_open(pid)
+        session, pidfd = os.getsid(pid), _with_room(partial(os.pidfd_open, pid))
     except OSError:
         return None
     poll = select.poll()
@@ -136,7 +196,8 @@ def is_hidden(pid: int) -> bool:
 
 def pids() -> Iterator[int]:
     """Yield the pid of every process that can be seen."""
-    return (int(name) for name in os.listdir("/proc") if name.isdecimal())
+    with contextlib.suppress(OSError):  # there is no room, and `blind` says so
+        yield from (int(name) for name in _list("/proc") if name.isdecimal())
 
 
 def children(pid: int) -> list[int]:
@@ -147,7 +208,7 @@ def children(pid: int) -> list[int]:
     """
     found: list[int] = []
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        threads = _list(f"/proc/{pid}/task")
     except OSError:
         return found
     for thread in threads:
@@ -230,7 +291,7 @@ def _threads_left(pid: int) -> list[str]:
     if found is None or not found.goes_on_headless:
         return []
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        threads = _list(f"/proc/{pid}/task")
     except OSError:
         return []
     return [f"/proc/{pid}/task/{thread}" for thread in threads if thread != str(pid)]
@@ -239,7 +300,7 @@ def _threads_left(pid: int) -> list[str]:
 def _sockets_in(folder: str) -> list[int]:
     found: list[int] = []
     try:
-        names = os.listdir(folder)
+        names = _list(folder)
     except PermissionError:
         raise
     except OSError:

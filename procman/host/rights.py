@@ -63,7 +63,10 @@ class Preparation:
         if rights.umask is not None:
             self.arguments["umask"] = rights.umask
         if rights.nice is not None or rights.limits or terminal:
-            self._report = os.pipe()
+            try:
+                self._report = os.pipe()
+            except OSError as error:
+                raise SpawnError(Stage.PIPES, error, "its rights") from error
             self.arguments["preexec_fn"] = self._before_exec(rights, terminal)
             return
         if account.uid is not None:

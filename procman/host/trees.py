@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from procman.core.identity import MARKER, Identity
 from procman.host import procfs
-from procman.host.base import Run
+from procman.host.base import Run, Unseen
 
 if sys.platform != "win32":
     from procman.host.procfs import Stat
@@ -85,9 +85,14 @@ class Trees:
         return stat.is_hidden or identity.started in (stat.started, -self._pid)
 
     def child(self, pid: int) -> Stat:
-        """Return our child that was not reaped, so that it is in `/proc` or hidden, dead or alive."""
+        """Return our child that was not reaped, so that it is in `/proc` or hidden, dead or alive.
+
+        Raises:
+            Unseen: there was no room to look at it.
+        """
         stat = self._stat(pid, self._pid)
-        assert stat is not None, "a child that was not reaped is there"
+        if stat is None:
+            raise Unseen
         return stat
 
     def started(self, run: Run) -> None:
@@ -114,9 +119,14 @@ class Trees:
         return [stat for stat in found if stat.parent == self._pid and stat.session != self._session]
 
     def look(self, run: Run) -> list[Stat]:
-        """Return the living processes of the run."""
+        """Return the living processes of the run.
+
+        Raises:
+            Unseen: there was no room to look at all of them.
+        """
         if run.leader.boot != self._boot:
             return []
+        blind = procfs.blind()
         record = self._records.get(run) or self._remember(run, _Record(None))
         found: dict[int, Stat] = {}
         leader = self.find(run.leader)
@@ -129,6 +139,8 @@ class Trees:
             self._look_among_fostered(run, record, record.inheritor, found)
         if record.inheritor is None or (not found and record.inheritor != self._pid):
             self._scan(run, record, found)
+        if procfs.blind() != blind:
+            raise Unseen
         record.seen = frozenset(map(_trace, found.values()))
         record.has_session = any(stat.session == run.leader.pid for stat in found.values())
         return list(found.values())
@@ -140,9 +152,15 @@ class Trees:
         """
         self._listed = self._fostered(self._pid)
         try:
-            return [self.look(run) for run in runs]
+            return [self._shown(run) for run in runs]
         finally:
             self._listed = None
+
+    def _shown(self, run: Run) -> list[Stat]:
+        try:
+            return self.look(run)
+        except Unseen:
+            return []
 
     def _look_among_fostered(self, run: Run, record: _Record, inheritor: int, found: dict[int, Stat]) -> None:
         """Add the orphans of the run that `inheritor` has, and their descendants, to `found`.
@@ -163,7 +181,12 @@ class Trees:
             before = listed
 
     def marked(self, prefix: str) -> dict[str, list[Stat]]:
-        """Return the living processes of the machine whose marker begins with `prefix`, by marker."""
+        """Return the living processes of the machine whose marker begins with `prefix`, by marker.
+
+        Raises:
+            Unseen: there was no room to look at all of them.
+        """
+        blind = procfs.blind()
         found: dict[str, list[Stat]] = {}
         for pid in procfs.pids():
             stat = procfs.stat(pid)
@@ -172,6 +195,8 @@ class Trees:
             marker = self._marker(stat)
             if marker is not None and marker.startswith(prefix):
                 found.setdefault(marker, []).append(stat)
+        if procfs.blind() != blind:
+            raise Unseen
         return found
 
     def _remember(self, run: Run, record: _Record) -> _Record:
