@@ -61,8 +61,12 @@ class _Ends:
         self._loop = loop
         self._pidfds = pidfds
         self._callback = callback
-        for pidfd in pidfds:
-            loop.add_reader(pidfd, self._on_end)
+        try:
+            for pidfd in pidfds:
+                loop.add_reader(pidfd, self._on_end)
+        except OSError:
+            self.cancel()
+            raise
 
     def cancel(self) -> None:
         """Make sure that the callback is not called any more."""
@@ -145,8 +149,12 @@ class LinuxHost(PosixHost):
             pidfd = os.pidfd_open(pid)
         except OSError:  # no descriptor left, or a sandbox: SIGCHLD tells too
             return
+        try:
+            self._loop.add_reader(pidfd, self._reap, pid)
+        except OSError:  # no memory, or /proc/sys/fs/epoll/max_user_watches is reached
+            os.close(pidfd)
+            return
         self._pidfds[pid] = pidfd
-        self._loop.add_reader(pidfd, self._reap, pid)
 
     def _forget_child(self, pid: int) -> None:
         self._trees.reaped(pid)
@@ -314,7 +322,10 @@ class LinuxHost(PosixHost):
             call = Call(callback)
             self._loop.call_soon(call.run)
             return call
-        return _Ends(self._loop, pidfds, callback)
+        try:
+            return _Ends(self._loop, pidfds, callback)
+        except OSError:
+            return super().when_one_ends(members, callback)
 
     def debugger(self, members: Collection[Member], port: int | None) -> str | None:
         """Return who debugs one of these processes, or None: 20 us each, 1 ms where one has an inspector."""

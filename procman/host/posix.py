@@ -35,7 +35,7 @@ from procman.host.watch import FileWatcher
 
 assert sys.platform != "win32"
 
-LOOK_FOR_END = 0.05  # s between looks at whether a process has ended, where the system can't call us
+LOOK_FOR_END = 0.05  # s between looks at what the system can not call us for
 
 
 @dataclass(slots=True)
@@ -56,16 +56,35 @@ class Call:
 
 @dataclass(slots=True)
 class _Reading:
-    """A descriptor that the loop watches for us."""
+    """A descriptor that the loop watches for us; while the system has no room for that, we look ourselves."""
 
     loop: asyncio.AbstractEventLoop
     descriptor: int
+    callback: Callable[[], None]
+    _next: asyncio.TimerHandle | None = None
+
+    def __post_init__(self) -> None:
+        self._begin()
 
     def cancel(self) -> None:
         """Watch it no longer; the descriptor may then be closed."""
+        if self._next is not None:
+            self._next.cancel()
         if self.descriptor >= 0:
             self.loop.remove_reader(self.descriptor)
             self.descriptor = -1
+
+    def _begin(self) -> None:
+        try:
+            self.loop.add_reader(self.descriptor, self.callback)
+            self._next = None
+        except OSError:  # no memory, or /proc/sys/fs/epoll/max_user_watches is reached
+            self._next = self.loop.call_later(LOOK_FOR_END, self._look)
+
+    def _look(self) -> None:
+        self._begin()
+        if self._next is not None:
+            self.callback()
 
 
 def start(order: Order) -> int:
@@ -346,8 +365,7 @@ class PosixHost:
 
     def when_readable(self, descriptor: int, callback: Callable[[], None]) -> Cancellable:
         """Call `callback` whenever the descriptor can be read, until cancelled."""
-        self._loop.add_reader(descriptor, callback)
-        return _Reading(self._loop, descriptor)
+        return _Reading(self._loop, descriptor, callback)
 
     def watch_tree(
         self, folder: str, enters: Callable[[str], bool], callback: Callable[[str], None]

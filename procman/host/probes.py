@@ -102,13 +102,12 @@ class SocketProbe:
             attempt.socket = socket.socket(family, socket.SOCK_STREAM)
             attempt.socket.setblocking(False)
             code = attempt.socket.connect_ex((attempt.address, self._port))
+            if code in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+                self._loop.add_writer(attempt.socket, self._on_connected, attempt)
+                return
         except OSError as error:
-            self._settle_error(attempt, error.errno or 0)
-            return
-        if code in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
-            self._loop.add_writer(attempt.socket, self._on_connected, attempt)
-        else:
-            self._settle_error(attempt, code)
+            code = error.errno or 0
+        self._settle_error(attempt, code)
 
     def _on_connected(self, attempt: Attempt) -> None:
         connection = attempt.socket
@@ -121,8 +120,13 @@ class SocketProbe:
             self._connected(attempt, connection)
 
     def _connected(self, attempt: Attempt, connection: socket.socket) -> None:
+        try:
+            ends = connection.getsockname()[:2], connection.getpeername()[:2]
+        except OSError as error:  # it was connected, and is not any more
+            self._settled(attempt, error.errno or 0)
+            return
         # Nobody listens, the kernel picked this very port for our end, and TCP connected it to itself.
-        if connection.getsockname()[:2] == connection.getpeername()[:2]:
+        if ends[0] == ends[1]:
             self._settled(attempt, errno.ECONNREFUSED)
         elif self._check.kind is not CheckKind.HTTP:
             self._settle(attempt, Health.PASSED, f"{attempt.where} accepts connections", "accepted")
@@ -133,10 +137,9 @@ class SocketProbe:
     def _ask(self, attempt: Attempt, connection: socket.socket) -> None:
         try:
             connection.send(request(self._check, attempt.address, self._port))  # its buffer is empty
+            self._loop.add_reader(connection, self._on_readable, attempt)
         except OSError as error:
             self._settled(attempt, error.errno or 0)
-            return
-        self._loop.add_reader(connection, self._on_readable, attempt)
 
     def _on_readable(self, attempt: Attempt) -> None:
         assert attempt.socket is not None, "only an open socket is watched"

@@ -23,7 +23,18 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 EXITING = 0x4  # PF_EXITING of linux/sched.h: its memory is gone, its descriptors go next
 COMMAND_SHOWN = 80  # characters of a command line in a message
 COMMAND_READ = 1024  # bytes of one, where its first words are enough
-NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # nothing that is about what is looked at
+# Errors that say something of what is looked at. Any other, EMFILE above all, is about us and says nothing.
+TELLING = frozenset(
+    {
+        errno.ENOENT,
+        errno.ESRCH,
+        errno.ENOTDIR,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EINVAL,
+        errno.EOPNOTSUPP,
+    }
+)
 
 _room: list[int] = []  # the descriptor that is kept for a look
 _blind = 0
@@ -101,7 +112,7 @@ def give_back_room() -> None:
 
 
 def blind() -> int:
-    """Return how many looks have failed so far because the system had no room for them.
+    """Return how many looks have failed so far without a word about what was looked at.
 
     What such a look does not show is not gone. Who proves an end compares the number before and after.
     """
@@ -113,13 +124,13 @@ def _with_room(look: Callable[[], T]) -> T:
     try:
         return look()
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if error.errno in TELLING:
             raise
     give_back_room()
     try:
         return look()
     except OSError as error:
-        if error.errno in NO_ROOM:
+        if error.errno not in TELLING:
             global _blind
             _blind += 1
         raise
