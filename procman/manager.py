@@ -266,6 +266,14 @@ def _log(notice: Notice) -> None:
             log.warning("%s%s", f"{app}: " if app else "", text)
 
 
+class Harmless(logging.Formatter):
+    """Writes what neither steers a terminal nor passes for another record: further lines are indented."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines of a record."""
+        return "\n  ".join(map(plain, super().format(record).split("\n")))
+
+
 class Batches(MemoryHandler):
     """Writes what was logged a moment later, all at once: the start of 100 apps is 300 lines in 0.1 s."""
 
@@ -294,9 +302,7 @@ def _log_to(path: Path, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         What is to be called when the file was deleted: the next line goes into a new one.
     """
     file = RotatingFileHandler(path, maxBytes=LOG_SIZE, backupCount=1, encoding="utf-8")
-    file.setFormatter(
-        logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
-    )
+    file.setFormatter(Harmless("%(asctime)s.%(msecs)03d %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
     log.addHandler(Batches(loop, file))
     log.setLevel(logging.INFO)
     logging.getLogger("watchdog").addHandler(logging.NullHandler())  # its troubles are met by looking

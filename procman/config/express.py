@@ -13,7 +13,7 @@ from procman.config.keys import Key
 from procman.core import kinds
 from procman.core.config import AppConfig, Check, CheckKind, Command, Config
 from procman.core.fields import APP, CHECK, CHECK_KINDS, MANAGER, Field, Table
-from procman.core.secrets import hide
+from procman.core.secrets import HIDDEN, hide, show_command
 from procman.core.values import duration_text, size_text
 
 _OF_HTTP = ("status", "headers")
@@ -54,7 +54,7 @@ def differences(key: str, old: object, new: object) -> Iterator[tuple[str, objec
 
 
 def masked(value: object, inside: Sequence[str]) -> object:
-    """Return a plain value without the secrets in its environments and headers.
+    """Return a plain value without the secrets in its environments, headers and command lines.
 
     Args:
         value: what stands at `inside`.
@@ -64,6 +64,10 @@ def masked(value: object, inside: Sequence[str]) -> object:
         return {key: masked(item, (*inside, key)) for key, item in value.items()}
     if isinstance(value, str) and len(inside) > 1 and inside[-2] in ("env", "headers"):
         return hide(inside[-1], value)
+    if inside and inside[-1] in ("command", "prepare", "exec"):
+        words = [value] if isinstance(value, str) else value
+        if isinstance(words, list) and HIDDEN in (safe := show_command(map(str, words))):
+            return safe
     return value
 
 

@@ -19,6 +19,7 @@ from typing import Any
 VERSION = 1
 LONGEST_REQUEST = 64 * 1024  # bytes, its newline included
 MOST_GLOBS = 100  # patterns in one request: each is tried on each app, 0.1 s with 1,000 of them
+LONGEST_PATTERN = 256  # characters; a name has 70 at most, and `*a*a*a…` of 60 KB took minutes
 LARGEST_SIZE = 10_000  # columns or rows of a window
 LONGEST_WAIT = 1e9  # seconds; NaN and infinity, which JSON as Python reads it may hold, are no waits
 VERBS = (
@@ -150,7 +151,10 @@ def parse(line: bytes) -> Request:
         raise BadRequest(f"there is no verb {verb!r:.80}")
     for key, value in document.items():
         _demand(key, value)
-    if sum(any(each in "*?[" for each in pattern) for pattern in document.get("apps", ())) > MOST_GLOBS:
+    patterns = document.get("apps", ())
+    if any(len(each) > LONGEST_PATTERN for each in patterns):
+        raise BadRequest(f"a name or pattern of more than {LONGEST_PATTERN} characters is nobody's")
+    if sum(any(each in "*?[" for each in pattern) for pattern in patterns) > MOST_GLOBS:
         raise BadRequest(f"more than {MOST_GLOBS} patterns of names; a name without `*`, `?` and `[` is none")
     if "apps" in document:
         document["apps"] = tuple(document["apps"])

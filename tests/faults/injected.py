@@ -17,7 +17,7 @@ def failing(pid: int, *rules: str) -> Iterator[None]:
 
     Args:
         pid: of the process; all the threads that it has are meant.
-        rules: `calls:error=NAME`, with `:when=` as strace has it. A call that not every machine has gets a `?`
+        rules: `calls:error=NAME`, with `:when=` as strace has it. A call that few machines have gets a `?`
             before it.
     """
     if shutil.which("strace") is None:

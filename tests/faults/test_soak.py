@@ -1,0 +1,146 @@
+"""Hours of trouble in seconds: flapping, deaths of anything at random, a thousand apps, and nothing adds up.
+
+Quick by themselves; `make soak` does all of it at length, with `PROCMAN_SOAK=1`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.real.project import Project, command, is_alive, table
+
+LONG = bool(os.environ.get("PROCMAN_SOAK"))
+WARM, RESTARTS = (100, 10_000) if LONG else (40, 240)
+DEATHS = 400 if LONG else 12
+MANY = 1000 if LONG else 60
+MOST_GROWTH = 3 << 20  # bytes: an object of 300 bytes in each of 10,000 restarts, and room for an allocator
+FLAPPING = {
+    "backoff": '{ initial = "1ms", max = "1ms" }',
+    "give_up": "{ starts = 0 }",
+    "check": '{ retry_interval = "10ms" }',
+}
+
+
+def restarts(project: Project) -> int:
+    """Return how often all apps were restarted."""
+    return sum(app["restarts"] for app in project.apps().values())
+
+
+def holds(pid: int) -> tuple[int, int]:
+    """Return how many descriptors a process has, and how many bytes of memory of its own."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    kilobytes = sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_"))
+    return len(os.listdir(f"/proc/{pid}/fd")), kilobytes * 1024
+
+
+def at_rest(project: Project) -> tuple[int, int]:
+    """Return what the manager holds while no app runs."""
+    project.do("stop", "*")
+    project.until(
+        lambda: all(app["state"] == "stopped" for app in project.apps().values()), "all are stopped"
+    )
+    manager = project.manager()
+    least = holds(manager)
+
+    def is_steady() -> bool:
+        nonlocal least
+        before, least = least, holds(manager)
+        return before[0] == least[0]
+
+    project.until(is_steady, "the last connection is closed")
+    return least
+
+
+@pytest.mark.timeout(3600 if LONG else 120)
+def test_after_many_restarts_the_manager_holds_what_it_held_before(project: Project) -> None:
+    project.write(
+        table("fails", '"false"', **FLAPPING),
+        table("ends", '"true"', **FLAPPING),
+        table("leaves", '"sleep 60 & exit 1"', shell="true", **FLAPPING),
+        table("prints", '"echo one; echo two >&2; exit 3"', shell="true", **FLAPPING),
+    )
+
+    project.do("up", "--no-wait")
+
+    def run(more: int) -> None:
+        project.do("start", "*", "--no-wait")
+        began = restarts(project)
+        project.until(lambda: restarts(project) - began >= more, f"{more} restarts", 3000 if LONG else 60)
+
+    run(WARM)
+    descriptors, memory = at_rest(project)
+    run(RESTARTS)
+    descriptors_after, memory_after = at_rest(project)
+    assert descriptors_after <= descriptors
+    assert memory_after - memory < MOST_GROWTH
+    assert not [words for words in project.processes().values() if "sleep" in words]
+
+
+@pytest.mark.timeout(3600 if LONG else 120)
+def test_whatever_is_killed_or_stopped_at_random_every_app_comes_back_once(project: Project) -> None:
+    chance = random.Random(11)
+    kinds = {"web": "parent", "daemon": "daemon", "session": "detached", "worker": "stay"}
+    forever = {
+        "give_up": "{ starts = 0 }",
+        "check": '{ failures = 2, timeout = "300ms", retry_interval = "100ms" }',
+    }
+    project.up(
+        table("web", command("parent"), port=project.port(), **forever),
+        table("daemon", command("daemon", stays=1), port=project.port(), **forever),
+        table("session", command("detached"), **forever),
+        table("worker", command("stay"), depends_on='["web"]', **forever),
+    )
+    with project.begin("logs", "-f") as follower:
+        for _ in range(DEATHS):
+            victims = list(project.processes())  # apps, the manager, the follower
+            if not victims:
+                project.do("up", "--no-wait")
+                continue
+            number = signal.SIGKILL if chance.random() < 0.8 else signal.SIGSTOP
+            victim = chance.choice(victims)
+            words = project.processes().get(victim, "")
+            if "procman" in words and number == signal.SIGSTOP:
+                continue  # a manager that is stopped is its user's doing
+            try:
+                os.kill(victim, number)
+            except ProcessLookupError:
+                continue
+            if number == signal.SIGKILL:
+                project.until(lambda victim=victim: not is_alive(victim), "its end")  # type: ignore[misc]
+            if "procman.manager" in words:
+                project.do("up", "--no-wait")
+        follower.kill()
+        follower.communicate()
+    project.do("up", "--no-wait")
+    for name, kind in kinds.items():
+
+        def is_accounted_for(name: str = name, kind: str = kind) -> bool:
+            alive = sorted(pid for pid, words in project.processes().items() if f"app.py {kind}" in words)
+            for pid in alive:  # one of these has no check that would tell that it is stopped
+                if name in ("session", "worker", "daemon"):
+                    os.kill(pid, signal.SIGCONT)
+            app = project.app(name)
+            return app["state"] == "running" and sorted(app["pids"]) == alive
+
+        project.until(is_accounted_for, f"one `{name}`, and no process more", 60)
+
+
+@pytest.mark.timeout(900 if LONG else 120)
+def test_many_apps_start_are_told_and_stop(project: Project) -> None:
+    project.write(*(table(f"app-{number}", '"sleep 1e6"') for number in range(MANY)))
+    project.do("up", patience=300)
+    apps = project.apps()
+    assert len(apps) == MANY
+    assert {app["state"] for app in apps.values()} == {"running"}
+    assert len({app["pid"] for app in apps.values()}) == MANY
+    killed = sorted(apps)[MANY // 2]
+    os.kill(apps[killed]["pid"], signal.SIGKILL)
+    project.until_app(killed, state="running", restarts=1)
+    project.do("stop", "*", patience=300)
+    assert not [words for words in project.processes().values() if "sleep" in words]
+    assert {app["state"] for app in project.apps().values()} == {"stopped"}
