@@ -32,7 +32,7 @@ IS_USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
 DESCRIBE := import sys; print(sys.version.split()[0], sys.base_prefix, sys.argv[1])
 
 .DEFAULT_GOAL := help
-.PHONY: help up test fuzz check bench clean FORCE
+.PHONY: help up test fuzz soak check bench clean FORCE
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1 /p' Makefile | while read -r name text; do \
@@ -47,6 +47,10 @@ test: .venv/installed-dev ## run the tests; ARGS go to pytest
 
 fuzz: .venv/installed-dev ## look for files that the reader does not cope with, for SECONDS=60
 	@nice -n 15 $(VENV_PYTHON) -m tests.fuzz --seconds $(SECONDS) $(ARGS)
+
+soak: .venv/installed-dev ## the faults at length: 10,000 restarts, 1,000 apps, every failing system call; an hour
+	@PROCMAN_SOAK=1 PROCMAN_KILLS=200 PROCMAN_FUZZ=100000 $(VENV_PYTHON) -m pytest --timeout=3600 \
+		tests/faults tests/properties/test_protocol.py $(ARGS)
 
 check: .venv/installed-dev ## formatting, lint, types on every platform, layers
 	$(VENV_PYTHON) -m ruff format --check $(PYTHON_SOURCES)

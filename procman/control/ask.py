@@ -55,7 +55,7 @@ def ask_status(home: str, *, wide: bool = False) -> bytes:
     answer = bytearray()
     with connect(home) as connection:
         try:
-            connection.sendall(_WIDE if wide else _STATUS)
+            _say(connection, _WIDE if wide else _STATUS)
             while not answer.endswith(b"\n"):
                 chunk = connection.recv(1 << 18)
                 if not chunk:
@@ -68,6 +68,13 @@ def ask_status(home: str, *, wide: bool = False) -> bytes:
 
         raise Refused(decode(bytes(answer)))
     return bytes(answer)
+
+
+def _say(connection: socket.socket, request: bytes) -> None:
+    try:  # noqa: SIM105 - nothing is imported for it
+        connection.sendall(request)
+    except ConnectionError:  # it has refused already, and closed: why can be read
+        pass
 
 
 def connect(home: str) -> socket.socket:
