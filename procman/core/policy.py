@@ -102,8 +102,12 @@ def delay(delays: int, backoff: Backoff, chance: float) -> float:
 
 
 def starts_within(starts: tuple[float, ...], now: float, give_up: GiveUp) -> tuple[float, ...]:
-    """Return the starts that are still inside the window; the ones before it are forgotten."""
-    return tuple(at for at in starts if now - at < give_up.within)
+    """Return the starts that are still inside the window, at most as many as are reason to give up.
+
+    The ones before are forgotten: an app that is never given up would have 600 of them in ten minutes.
+    """
+    recent = tuple(at for at in starts if now - at < give_up.within)
+    return recent[-give_up.starts :] if give_up.starts else ()
 
 
 def is_hopeless(starts: tuple[float, ...], give_up: GiveUp) -> bool:

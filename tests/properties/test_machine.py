@@ -326,7 +326,7 @@ def forgets_the_stop_when_the_process_is_gone(
 
 
 def never_gives_up(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
-    return step(app, event, moment, replace(config, give_up=GiveUp(starts=0)))
+    return step(app, event, moment, replace(config, give_up=GiveUp(starts=1000, within=120.0)))
 
 
 def restarts_at_once_for_ever(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:

@@ -151,3 +151,10 @@ def test_the_sentences_name_what_was_configured_exactly() -> None:
     assert policy.start_timed_out(None, slow) == (
         "no check passed within 1m30.5s (`start_timeout`): no check was answered"
     )
+
+
+def test_no_more_starts_are_remembered_than_are_reason_to_give_up() -> None:
+    starts = tuple(map(float, range(100)))
+    assert policy.starts_within(starts, 99.0, GiveUp(starts=3, within=1000.0)) == (97.0, 98.0, 99.0)
+    assert policy.starts_within(starts, 99.0, GiveUp(starts=10, within=2.5)) == (97.0, 98.0, 99.0)
+    assert policy.starts_within(starts, 99.0, GiveUp(starts=0, within=1000.0)) == ()
