@@ -30,7 +30,7 @@ def demand_trusted(descriptor: int, path: str, shown: str) -> None:
         return
     status = os.fstat(descriptor)
     if status.st_mode & _EVERYBODY:
-        _refuse(shown, "everybody may write to it", f"chmod o-w {shown}")
+        _refuse(shown, "everybody may write to it", "chmod", "o-w", shown)
     for place in dict.fromkeys((path, os.path.realpath(path))):
         folder = os.path.dirname(place)
         _demand_folder(folder, os.lstat(place), shown)
@@ -45,15 +45,16 @@ def _demand_folder(folder: str, entry: os.stat_result, shown: str) -> None:
     if not mode & _EVERYBODY:
         return
     if not mode & stat.S_ISVTX:
-        _refuse(
-            shown, f"everybody may replace it, for everybody may write to `{folder}`", f"chmod o-w {folder}"
-        )
+        why = f"everybody may replace it, for everybody may write to `{folder}`"
+        _refuse(shown, why, "chmod", "o-w", folder)
     if entry.st_uid != 0:
         who = f"a user who is not root has put it into `{folder}`, where everybody may"
-        _refuse(shown, who, f"mv {shown} /root/")
+        _refuse(shown, who, "mv", shown, "/root/")
 
 
-def _refuse(shown: str, why: str, mend: str) -> None:
+def _refuse(shown: str, why: str, *mend: str) -> None:
+    import shlex  # nobody else pays for it
+
     message = f"{why}, and root would run what it says"
-    hint = f"`{mend}`; or {ALLOW}=1 in the environment, if nobody else uses this machine"
+    hint = f"`{shlex.join(mend)}`; or {ALLOW}=1 in the environment, if nobody else uses this machine"
     raise InvalidConfig([Diagnostic(shown, message, hint=hint)])

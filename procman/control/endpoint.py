@@ -52,11 +52,11 @@ def prepare_home(home: str) -> None:
     if mode & 0o077:
         os.chmod(home, 0o700)
     _demand_own_content(home, deep=bool(mode & 0o022))
-    # A name that is there stays, be it a link; "x" does not follow one either.
-    ignore = os.path.join(home, ".gitignore")
-    if not os.path.lexists(ignore):
-        with open(ignore, "x", encoding="utf-8") as file:
+    try:
+        with open(os.path.join(home, ".gitignore"), "x", encoding="utf-8") as file:  # it follows no link
             file.write("*\n")
+    except FileExistsError:
+        pass
 
 
 def _demand_own(home: str) -> None:

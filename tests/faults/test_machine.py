@@ -93,7 +93,7 @@ def test_a_clock_that_is_set_back_and_forth_disturbs_no_app_and_no_log(
         table("counts", command("count", rate=200, lines=1_000_000), env='{ LD_PRELOAD = "" }'),
     )
     before = project.apps()
-    for number, shift in enumerate(("+1d", "-1d", "+400d", "-3h", "+0"), 1):
+    for number, shift in enumerate(("+400d", "-3h", "+0"), 1):
         clock.write_text(shift)
         length = len(project.lines("counts"))
         project.until(lambda length=length: len(project.lines("counts")) > length, "it prints on")  # type: ignore[misc]

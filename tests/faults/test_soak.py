@@ -15,7 +15,8 @@ import pytest
 from tests.real.project import Project, command, is_alive, table
 
 LONG = bool(os.environ.get("PROCMAN_SOAK"))
-WARM, RESTARTS = (100, 10_000) if LONG else (40, 240)
+# What is remembered of 1,024 runs at most (host/trees.py) is full after the first of these: 2 MB.
+WARM, RESTARTS = (2500, 10_000) if LONG else (40, 240)
 DEATHS = 400 if LONG else 12
 MANY = 1000 if LONG else 60
 MOST_GROWTH = 3 << 20  # bytes: an object of 300 bytes in each of 10,000 restarts, and room for an allocator
