@@ -95,12 +95,14 @@ def _demand_own_content(home: str, *, deep: bool) -> None:
 
 
 def _user(number: int) -> str:
-    try:
+    if sys.platform != "win32":
         import pwd  # only somebody who is in the way is named
 
-        return f"the user `{pwd.getpwuid(number).pw_name}`"
-    except (ImportError, KeyError):
-        return f"the user with the number {number}"
+        try:
+            return f"the user `{pwd.getpwuid(number).pw_name}`"
+        except KeyError:
+            pass
+    return f"the user with the number {number}"
 
 
 def with_address(home: str, use: Callable[[str], object]) -> None:

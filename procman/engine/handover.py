@@ -22,6 +22,7 @@ from procman.core.config import AppConfig
 from procman.core.fields import APP, Change
 from procman.core.identity import Identity
 from procman.core.verdict import Verdict
+from procman.host.files import open_plain
 
 VERSION = 1
 ENUMS: dict[str, type[Enum]] = {
@@ -74,8 +75,7 @@ class Records:
             "marker": record.marker,
             "app": encode(record.app),
         }
-        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(self._path(name), flags, 0o600)
+        descriptor = open_plain(self._path(name), os.O_WRONLY | os.O_CREAT)
         with open(descriptor, "wb") as file:
             file.write(json.dumps(document).encode().ljust(os.fstat(descriptor).st_size))
 

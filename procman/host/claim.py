@@ -58,7 +58,7 @@ def claim(home: str) -> Claim | None:
     """
     path = os.path.join(home, LOCK)
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = files.open_plain(path, os.O_RDWR | os.O_CREAT)
         try:
             if not files.lock(descriptor):
                 os.close(descriptor)

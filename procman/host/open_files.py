@@ -10,6 +10,8 @@ import contextlib
 import resource
 import sys
 
+assert sys.platform != "win32"
+
 MOST = 1 << 18  # of a hard limit that is none: 50,000 apps
 _before: list[tuple[int, int]] = []
 

@@ -16,7 +16,6 @@ import pytest
 from procman.logs.read import lines
 from tests.real.project import Project, command, is_alive, is_open, table
 
-WITHIN = 1.0  # seconds until `status` works again
 CHATTY, QUIET = "chatty", "quiet"
 
 
@@ -84,9 +83,9 @@ class Site:
         """Fail if two copies of an app have met."""
         assert "doubled" not in self.notes.read_text().split()
 
-    def until_it_answers(self, patience: float = WITHIN) -> None:
+    def until_it_answers(self) -> None:
         """Wait until `status` works."""
-        self.project.until(lambda: self.project.run("status").code == 0, "`status` works again", patience)
+        self.project.until(lambda: self.project.run("status").code == 0, "`status` works again")
 
     @contextlib.contextmanager
     def asleep(self) -> Iterator[int]:
@@ -268,7 +267,7 @@ def test_it_goes_while_the_manager_is_replaced(site: Site) -> None:
                 shutil.rmtree(project.home)
             time.sleep(0.05)
         upgrade.communicate()
-    site.until_it_answers(10)
+    site.until_it_answers()
     assert len(site.managers()) == 1
     for name, app in project.apps().items():
         assert app["pids"], f"`{name}` was {before[name]['pids']}"

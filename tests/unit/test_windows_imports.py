@@ -57,8 +57,8 @@ import procman
 for_others = {
     "procman.host." + name
     for name in (
-        "cgroups debuggers fifo inotify linux listed macos ports posix procfs pty rights trees"
-        " vitals"
+        "cgroups debuggers fifo inotify linux listed macos open_files ports posix procfs pty rights"
+        " trees vitals"
     ).split()
 }
 names = [each.name for each in pkgutil.walk_packages(procman.__path__, "procman.")]
