@@ -115,11 +115,16 @@ def _failed_start(app: App, event: Probed, moment: Moment, config: AppConfig) ->
 
 
 def _held_check(app: App, event: Probed, moment: Moment, config: AppConfig) -> App:
-    """Return the app unjudged: failures until now are forgotten, and the time to come up begins anew."""
+    """Return the app unjudged: failures until now are forgotten, and the time to come up begins anew.
+
+    It begins with the next check: with a `start_timeout` that is no longer than `retry_interval` there would
+    be none before it is over.
+    """
     app = replace(app, reason=event.detail, passes=0, failures=0, failing_since=None)
-    app = replace(app, probe_at=moment.now + config.check.retry_interval)
+    again = moment.now + config.check.retry_interval
+    app = replace(app, probe_at=again)
     if app.state is State.STARTING:
-        return replace(app, deadline=moment.now + config.start_timeout)
+        return replace(app, deadline=again + config.start_timeout)
     return app
 
 

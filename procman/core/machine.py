@@ -431,7 +431,11 @@ def _on_reconfigured(app: App, moment: Moment, config: AppConfig) -> Step:
 
 
 def _take_over(app: App, moment: Moment, config: AppConfig) -> App:
-    """Return a living app with its timers as the new configuration wants them."""
+    """Return a living app with its timers as the new configuration wants them.
+
+    One that starts has its time from its spawn on; from now on if it was held just now, so that an edit does
+    not end at once what an install has delayed.
+    """
     steady = policy.steady_interval(config)
     if app.state is State.RUNNING:
         return replace(app, probe_at=None if steady is None or app.probing else moment.now + steady)
@@ -440,7 +444,8 @@ def _take_over(app: App, moment: Moment, config: AppConfig) -> App:
     app = replace(app, probe_at=None if app.probing else moment.now)
     if app.state is State.STARTING:
         assert app.spawned_at is not None, "a starting app was spawned"
-        return replace(app, deadline=app.spawned_at + config.start_timeout)
+        began = app.spawned_at if app.held is None else moment.now
+        return replace(app, deadline=began + config.start_timeout)
     return app
 
 
@@ -472,7 +477,10 @@ def _on_adopted(app: App, moment: Moment, config: AppConfig) -> Step:
     match app.state:
         case State.STARTING | State.RUNNING | State.UNHEALTHY:
             taken = _take_over(replace(app, probing=False, suspected=False), moment, config)
-            return replace(taken, probe_at=None if taken.probe_at is None else moment.now), ()
+            taken = replace(taken, probe_at=None if taken.probe_at is None else moment.now)
+            if taken.state is State.STARTING:  # it may have come up since, for days: without a record
+                taken = replace(taken, deadline=moment.now + config.start_timeout)
+            return taken, ()
         case State.PREPARING:  # nobody saw how it ended, or will
             return end(app, Ending.RESTART, "`prepare` is run again by a new manager", moment.now, config)
         case State.STOPPING:

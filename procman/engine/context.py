@@ -97,7 +97,7 @@ class Context:
         late = app.state is State.STARTING and app.deadline is not None and app.deadline <= now
         if not late or supervised.config.check.kind is CheckKind.NONE or not self._is_aftermath(now):
             return None
-        detail = held(self._gap.reason, app.last_check or "no check was answered")
+        detail = app.held or held(self._gap.reason, app.last_check or "no check was answered")
         return Probed(app.generation, Outcome.HELD, detail, app.verdict, app.listening, app.sockets)
 
     def _is_aftermath(self, began: float) -> bool:

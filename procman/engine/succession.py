@@ -101,10 +101,13 @@ class Succession:
         circle.put(name, events.Adopted(found.generation))
         pids = tuple(member.pid for member in found.members)
         told: list[Problem | TakenBack] = [TakenBack(name, self._host.wall(), found.generation, pids)]
+        goes_on = supervised.app.wanted and not supervised.leaving
         try:
             supervised.capture.adopt(found.generation, terminal)
         except OSError as error:
-            if config.tty:  # most of it has ended by SIGHUP already; that is no exit to judge
+            if not goes_on:
+                pass  # it is ended in any case
+            elif config.tty:  # most of it has ended by SIGHUP already; that is no exit to judge
                 text = "its terminal ended with the former manager, so it is restarted"
                 told.append(Problem(name, self._host.wall(), text))
                 circle.put(name, events.Restarted("its terminal ended with the former manager"))

@@ -10,7 +10,7 @@ import pytest
 
 from procman.config.diagnostics import InvalidConfig
 from procman.core.identity import MARKER
-from procman.engine.events import Reloaded, Transition
+from procman.engine.events import Problem, Reloaded, Transition
 from procman.host.base import ANY_PORT, Ended
 from tests.fakes.machine import Process
 from tests.fakes.programs import Child, Listen, Program, Taken, Way, npm, server
@@ -299,6 +299,50 @@ def test_a_damaged_record_hides_no_app_and_harms_no_stranger(found: Found, damag
     village.until(village.is_up)
     assert {app: village.pids(app) for app in village.engine.apps} == before
     assert stranger.pid in village.machine.processes
+
+
+def until_its_start_took_too_long(village: Village, app: str) -> None:
+    """Let time pass until the `start_timeout` of the app's process is over, by as little as nobody sees."""
+    village.machine.advance(village.processes(app)[0].born + 61.0 - village.machine.now)
+
+
+@pytest.mark.parametrize("age", [61.0, 3600.0])
+def test_an_app_outlives_the_loss_of_its_record_at_any_age(found: Found, age: float) -> None:
+    village = started(found)
+    until_its_start_took_too_long(village, "api")
+    village.advance(age - 61.0)
+    before = {app: village.pids(app) for app in village.engine.apps}
+    village.kill_manager()
+    for record in (village.home / "run").glob("*.json"):
+        record.unlink()
+    village.manage()
+    village.until(village.is_up)
+    assert {app: village.pids(app) for app in village.engine.apps} == before
+
+
+def test_an_app_that_came_up_while_no_manager_ran_is_left_alone(found: Found) -> None:
+    village = found(PROJECT)
+    village.machine.programs["node server.js"] = server(after=20.0)
+    village.up()
+    village.advance(10)
+    before = village.pids("api")
+    village.kill_manager()
+    until_its_start_took_too_long(village, "api")
+    village.manage()
+    village.until(village.is_up)
+    assert village.pids("api") == before
+
+
+def test_an_app_that_has_left_the_file_is_not_said_to_be_restarted_for_its_pipes(found: Found) -> None:
+    village = started(found)
+    village.kill_manager()
+    village.edit('[apps.worker]\ncommand = "node worker.js"\n', "")
+    for pipe in (village.home / "run").glob("worker.*.out"):
+        pipe.unlink()
+    village.manage()
+    village.until(lambda: "worker" not in village.states())
+    assert village.starts("node worker.js") == 1
+    assert not [notice for notice in village.notices if isinstance(notice, Problem)]
 
 
 def test_a_stop_that_was_under_way_is_finished_by_the_next_manager(found: Found) -> None:

@@ -526,6 +526,42 @@ def test_a_start_may_take_its_whole_time_after_a_hold() -> None:
     assert world.app.restarts == 1
 
 
+def test_a_start_that_was_held_is_asked_before_its_time_is_over_again() -> None:
+    impatient = replace(WEB, start_timeout=0.5)
+    world = World(impatient)
+    world.check = lambda: world.held()
+    world.send(Start())
+    world.advance(0.1)
+    assert world.app.held is not None
+    assert world.app.probe_at is not None
+    assert world.app.deadline is not None
+    assert world.app.probe_at + impatient.start_timeout <= world.app.deadline
+
+
+def test_an_edit_gives_a_start_that_is_held_its_whole_time() -> None:
+    world = World(WEB)
+    world.check = lambda: world.held()
+    world.send(Start())
+    world.advance(10 * WEB.start_timeout)
+    world.config = replace(WEB, check_interval=5.0)
+    world.send(Reconfigured())
+    world.check = lambda: world.up()
+    world.advance(2)
+    assert (world.app.state, world.log) == (State.RUNNING, ["0 spawn 1"])
+
+
+def test_a_start_that_is_taken_back_late_is_asked_before_it_is_judged() -> None:
+    world = World(WEB)
+    world.check = lambda: world.down()
+    world.send(Start())
+    world.advance(1)
+    world.now += 10 * WEB.start_timeout  # no manager runs
+    world.check = lambda: world.up()
+    world.send(Adopted(1))
+    world.advance(1)
+    assert (world.app.state, world.log) == (State.RUNNING, ["0 spawn 1"])
+
+
 def test_what_a_restart_cannot_mend_burns_none_and_says_what_does() -> None:
     world = running(WORKER)
     world.die(127, cause=NO_MODULES)
