@@ -52,6 +52,7 @@ class Prober:
         self._members: tuple[Member, ...] = ()
         self._judgement = Judgement(Verdict.UNKNOWN)
         self._port = self._config.port  # that is asked: another one where the app is followed to it
+        self._blind = False  # where a followed app listens can't be told
         self._moved: str | None = None  # where the app was followed to, in words
         self._answers: tuple[tuple[str, str], ...] = ()
         self._knocked = False
@@ -80,6 +81,10 @@ class Prober:
             self._judgement = self._look(config.port)
             if config.port_policy is PortPolicy.FOLLOW:
                 self._follow(config.port)
+                self._blind = self._cannot_see()
+                if self._blind and (self._judgement.verdict is Verdict.CLOSED or self._was_elsewhere()):
+                    self._lose_sight()
+                    return
             if config.check.kind is not CheckKind.EXEC and self._judgement.verdict in UNANSWERED:
                 self._unanswered(config.port)
                 return
@@ -161,6 +166,24 @@ class Prober:
         if judgement.verdict is Verdict.OWN:
             self._moved, self._port, self._judgement = self._say_who(port), there, judgement
 
+    def _cannot_see(self) -> bool:
+        """Return whether nobody can tell at present which ports the app has: it may be up on any.
+
+        One that starts may be asked on its own: there a failed check does not count.
+        """
+        if self._starting or self._config.check.kind is CheckKind.EXEC:
+            return False
+        return self._host.listeners() is None or self._host.sockets_of(self._members) is None
+
+    def _was_elsewhere(self) -> bool:
+        listening = self._supervised.app.listening
+        return bool(listening) and not any(each.endswith(f":{self._config.port}") for each in listening)
+
+    def _lose_sight(self) -> None:
+        """Say that a followed app can't be found; where it listened last is kept until it can be."""
+        detail = "where it listens now can't be told"
+        self._done(Outcome.UNKNOWN, Verdict.UNKNOWN, detail, self._supervised.app.listening)
+
     def _answer_log(self) -> None:
         outcome, detail = line_check.says(self._supervised)
         self._done(outcome, None, detail)
@@ -180,6 +203,8 @@ class Prober:
                 self._done(Outcome.UP, port_verdict, answer.detail + self._but_stranger())
             case Health.NOT_MADE:
                 self._done(Outcome.UNKNOWN, port_verdict, answer.detail)
+            case Health.REFUSED if self._blind:
+                self._lose_sight()
             case Health.REFUSED if config.check.kind is not CheckKind.EXEC:
                 self._done(Outcome.DOWN, Verdict.CLOSED, answer.detail)
             case Health.TIMED_OUT if config.check.kind is not CheckKind.EXEC:
@@ -230,8 +255,13 @@ class Prober:
             case _:
                 return f"nothing listens on port {port}"
 
-    def _done(self, outcome: Outcome, verdict: Verdict | None, detail: str) -> None:
+    def _done(
+        self, outcome: Outcome, verdict: Verdict | None, detail: str, listening: tuple[str, ...] | None = None
+    ) -> None:
+        """Answer; `listening` is where the app listens if the judgement does not tell."""
         self._over = True
+        if listening is None:
+            listening = tuple(str(each) for each in self._judgement.listening)
         if self._moved is not None:
             detail = f"{self._moved}; {detail}"
             verdict = Verdict.MOVED if verdict is Verdict.OWN else verdict
@@ -245,7 +275,7 @@ class Prober:
                 outcome=outcome,
                 detail=detail,
                 verdict=verdict,
-                listening=tuple(str(each) for each in self._judgement.listening),
+                listening=listening,
                 sockets=tuple(sorted(each.inode for each in self._judgement.listening)),
                 port_taken=self._judgement.stranger is not None,
                 newest_birth=max((member.born for member in self._members), default=None),

@@ -390,6 +390,38 @@ def test_an_app_that_is_followed_is_up_on_the_port_it_took(found: Found) -> None
     assert village.until(lambda: village.states()["web"] == "unhealthy", step=0.005) < 0.1
 
 
+def test_a_followed_app_that_moves_while_nobody_can_tell_where_to_is_left_alone(found: Found) -> None:
+    village = found('[apps.api]\ncommand = "node server.js"\nport = 3000\nport_policy = "follow"\n')
+    village.up()
+    village.until(village.is_up)
+    (api,) = village.processes("api")
+    village.machine.readable = False
+    village.machine.close(next(socket for socket in village.machine.sockets if socket.owner is api))
+    village.machine._listen(api, Listen(3001))
+    village.advance(60)
+    assert (village.states()["api"], village.verdict("api")) == ("running", "unknown")
+    village.machine.readable = True
+    village.advance(20)
+    assert (village.pids("api"), village.verdict("api")) == ([api.pid], "moved")
+
+
+def test_an_app_that_was_followed_is_not_down_because_nobody_can_tell_where_it_listens(found: Found) -> None:
+    village = found(PROJECT.replace("port = 5173", 'port = 5173\nport_policy = "follow"'))
+    village.machine.programs["npm run dev"] = npm(server(after=0.5, taken=Taken.NEXT))
+    stranger = village.machine.start(Program(listens=(Listen(5173),)), "python3 -m http.server 5173")
+    village.advance(1)
+    village.up()
+    village.until(village.is_up)
+    before = village.pids("web")
+    village.machine.signal(stranger, "SIGKILL")
+    village.machine.readable = False
+    village.advance(60)
+    assert (village.states()["web"], village.verdict("web")) == ("running", "unknown")
+    village.machine.readable = True
+    village.advance(20)
+    assert (village.pids("web"), village.verdict("web")) == (before, "moved")
+
+
 def orphan(village: Village, app: str, port: int) -> int:
     """Start a process that an earlier manager of this project lost sight of."""
     program = Program(listens=(Listen(port),), ignores=frozenset({"SIGTERM"}))
