@@ -17,10 +17,17 @@ SECONDS ?= 60
 # A hang costs one test and 120 s, not the whole run.
 RUN_PYTEST := $(VENV_PYTHON) -m pytest --timeout=120
 
+# Worlds for `make simulate`; for the story of one SEED, and with STEPS and APPS of a part of it.
+SEEDS ?= 10000
+SEED ?=
+STEPS ?=
+APPS ?=
+SIMULATE = $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps '$(STEPS)') $(if $(APPS),--apps '$(APPS)') $(ARGS)
+
 # One platform for each file of the host layer: what is not there cannot be wrong.
 PLATFORMS := linux $(if $(wildcard procman/host/macos.py),darwin) $(if $(wildcard procman/host/windows.py),win32)
 PYTHON_SOURCES := $(wildcard procman tests bench)
-TYPED_SOURCES := $(wildcard procman tests/fakes)
+TYPED_SOURCES := $(wildcard procman tests/fakes tests/simulation/world)
 
 # Build requirements are pinned too: pip reads the first name before version 25.3, the second from then on.
 INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
@@ -32,11 +39,11 @@ IS_USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
 DESCRIBE := import sys; print(sys.version.split()[0], sys.base_prefix, sys.argv[1])
 
 .DEFAULT_GOAL := help
-.PHONY: help up test fuzz soak check bench clean FORCE
+.PHONY: help up test fuzz simulate soak check bench clean FORCE
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1 /p' Makefile | while read -r name text; do \
-		printf 'make %-8s%s\n' "$$name" "$$text"; \
+		printf 'make %-9s%s\n' "$$name" "$$text"; \
 	done
 
 up: .venv/installed ## install procman into .venv and run the example; Ctrl-C stops it
@@ -59,6 +66,9 @@ check: .venv/installed-dev ## formatting, lint, types on every platform, layers
 		$(VENV_PYTHON) -m mypy --strict --platform "$$platform" $(TYPED_SOURCES); \
 	done
 	$(RUN_PYTEST) --quiet tests/unit/test_layering.py
+
+simulate: .venv/installed-dev ## play SEEDS worlds in which all goes wrong; SEED=7 tells the story of one
+	@$(VENV_PYTHON) -m tests.simulation.world --seeds $(SEEDS) $(SIMULATE)
 
 bench: .venv/installed ## measure; the figures go to the terminal
 	@$(VENV_PYTHON) -m bench $(ARGS)

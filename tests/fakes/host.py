@@ -89,17 +89,21 @@ def _content(path: str) -> tuple[str, int, bytes | None]:
 
 
 class FakeHost:
-    """One manager's view of a `Machine`; dead managers keep none."""
+    """One manager's view of a `Machine`; dead managers keep none.
 
-    def __init__(self, machine: Machine | None = None, *, seed: int = 0) -> None:
+    A manager that replaces another one in the same process has its `pid`.
+    """
+
+    def __init__(self, machine: Machine | None = None, *, seed: int = 0, pid: int | None = None) -> None:
         self.machine = Machine() if machine is None else machine
-        self.pid = self.machine.start(Program(), "procman").pid
+        self.pid = self.machine.start(Program(), "procman").pid if pid is None else pid
         self.trouble: str | None = None  # why no check can be made: ours
         self._random = random.Random(seed)
         self._alive = True
         self._stopped_until = 0.0
         self._files: list[_WatchedFile] = []
         self._trees: list[_WatchedTree] = []
+        self._announced: list[_Undo] = []
         self._readers: dict[int, Callable[[], None]] = {}
         self.machine.on_advance.append(self._look)
 
@@ -125,6 +129,8 @@ class FakeHost:
         if self._alive:
             self._alive = False
             self.machine.on_advance.remove(self._look)
+            for watch in self._announced:
+                watch.cancel()
 
     def _later(self, delay: float, callback: Callable[[], None]) -> Timer:
         return self.call_at(self.now() + delay, callback)
@@ -144,7 +150,7 @@ class FakeHost:
 
     def wall(self) -> float:
         """Return seconds since the epoch."""
-        return EPOCH + self.machine.now + self.machine.suspended
+        return EPOCH + self.machine.now + self.machine.suspended + self.machine.set_by
 
     def zone(self) -> tzinfo:
         """Return the machine's zone."""
@@ -192,6 +198,9 @@ class FakeHost:
     def _program(self, command: str, order: Order) -> Program:
         if order.cwd in self.machine.missing:
             raise SpawnError(Stage.CWD, _error(errno.ENOENT), order.cwd)
+        if self.machine.refusal is not None:
+            stage, code = self.machine.refusal
+            raise SpawnError(stage, _error(code), order.arguments[0])
         if not self.machine.files_left:
             raise SpawnError(Stage.PIPES, _error(errno.EMFILE), command)
         program = self.machine.programs.get(command)
@@ -391,7 +400,9 @@ class FakeHost:
             self._tell(partial(callback, port))
 
         self.machine.on_closed.append(closed)
-        return _Undo(lambda: self.machine.on_closed.remove(closed))
+        watch = _Undo(lambda: self.machine.on_closed.remove(closed))
+        self._announced.append(watch)
+        return watch
 
     # checks
 
@@ -482,11 +493,7 @@ class FakeHost:
 
     def _look(self) -> None:
         """Notice what happened to real files and pipes."""
-        for watched in self._files:
-            seen = _content(watched.path)
-            if seen != watched.seen:
-                watched.seen = seen
-                self._later(NOTICED_AFTER, partial(self._notice, watched))
+        self._look_at_files()
         for tree in tuple(self._trees):
             found = look(tree.folder, tree.enters)
             differ, tree.seen = changed(tree.seen, found), found
@@ -497,6 +504,13 @@ class FakeHost:
                 callback = self._readers.get(descriptor)
                 if callback is not None:
                     callback()
+
+    def _look_at_files(self) -> None:
+        for watched in self._files:
+            seen = _content(watched.path)
+            if seen != watched.seen:
+                watched.seen = seen
+                self.machine.after(NOTICED_AFTER, partial(self._tell, partial(self._notice, watched)))
 
     def _notice_in(self, tree: _WatchedTree, path: str) -> None:
         if tree in self._trees:

@@ -16,7 +16,7 @@ from signal import Signals
 
 from procman.core.identity import Identity, Member
 from procman.core.verdict import Listener
-from procman.host.base import Ended
+from procman.host.base import Ended, Stage
 from tests.fakes.programs import PORT, Child, Listen, Program, Taken, Way
 
 LATENCY = 0.001  # s that anything takes to be noticed
@@ -122,7 +122,10 @@ class Machine:
         readable: whether sockets can be listed and attributed.
         hidden: processes of other users, whose descriptors can't be read.
         tells_exits: whether somebody who is not the parent learns how a process ended.
+        refusal: at which stage every spawn fails, and with which errno; None for no trouble.
+        uninterruptible: processes that no signal ends, for they wait for a disk that does not answer.
         suspended: seconds that it was suspended for, in all.
+        set_by: seconds by which its clock on the wall was set.
         looks_for_operations: how often a manager has read all command lines.
     """
 
@@ -135,7 +138,10 @@ class Machine:
         self.readable = True
         self.hidden: set[int] = set()
         self.tells_exits = True
+        self.refusal: tuple[Stage, int] | None = None
+        self.uninterruptible: set[int] = set()
         self.suspended = 0.0
+        self.set_by = 0.0
         self.zone: tzinfo = UTC
         self.looks_for_operations = 0
         self.starts: list[tuple[float, str]] = []  # when which command was started by a manager
@@ -275,6 +281,7 @@ class Machine:
         if process.end is not None:
             return
         process.end = end
+        self.uninterruptible.discard(process.pid)
         del self.processes[process.pid]
         for descriptor in process.outputs:
             os.close(descriptor)
@@ -295,7 +302,9 @@ class Machine:
         program = process.program
         if process.end is not None:
             return
-        if name == "SIGKILL":
+        if process.pid in self.uninterruptible:
+            process.pending.append(name)
+        elif name == "SIGKILL":
             self.end(process, Ended(None, name))
         elif name == "SIGCONT":
             if process.stopped:
@@ -318,6 +327,18 @@ class Machine:
             self._when_alive(process, program.drains[name], partial(self.end, process, Ended(0, None)))
         else:
             self.end(process, Ended(None, name))
+
+    def hold(self, process: Process) -> None:
+        """Let a process wait for a disk that does not answer: its signals come when it is let go."""
+        self.uninterruptible.add(process.pid)
+
+    def let_go(self, process: Process) -> None:
+        """Let the disk answer."""
+        if process.end is None:
+            self.uninterruptible.discard(process.pid)
+            pending, process.pending = process.pending, []
+            for each in pending:
+                self._signalled(process, each)
 
     def trace(self, process: Process, tracer: str | None) -> None:
         """Have a debugger stop a process, or let it go."""

@@ -1,0 +1,495 @@
+"""What has to hold in every world: after everything that happens, at each decision, and at the end.
+
+A promise compares what the manager does with `truth`, never with what the manager believes alone.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from procman.core.app import ALIVE, App, State
+from procman.core.config import AppConfig, CheckKind, Condition, PortPolicy, Restart
+from procman.core.identity import MARKER
+from procman.core.machine import RECHECK
+from procman.core.transitions import KILL_AGAIN
+from procman.core.verdict import Verdict
+from procman.engine.context import AFTERMATH
+from procman.engine.events import Transition
+from procman.engine.supervised import Supervised
+from tests.simulation.world.happenings import calm_down
+from tests.simulation.world.scenario import COMES_UP, ENDS_WELL, SERVERS
+from tests.simulation.world.truth import AT_ONCE, Tries
+from tests.simulation.world.watched import Broken, WatchedHost
+
+if TYPE_CHECKING:
+    from tests.simulation.world.play import World
+
+SLACK = 1.0  # s: notices, two looks at a listener, a moment for each process to end
+QUIET = 12.0  # s in which nothing may happen once everything is as it should be
+PREPARE = 1.0  # s that a `prepare` takes here, at most
+MOST_TIMERS = 8  # of an app: its deadline, its check, its readers, its ending
+GIVES_UP = "gave up after"
+STATES = {state.value for state in State}
+RESTS = frozenset(State) - ALIVE - {State.STOPPED}  # states that an app leaves as soon as it is not wanted
+VERDICTS = {verdict.value for verdict in Verdict} | {None}
+
+
+def own_bound(config: AppConfig) -> float:
+    """Return the seconds within which one app is as it should be, once its dependencies are.
+
+    notice + hold + end + delay + start, each at its longest:
+
+    - notice: one steady interval, then as many failed checks as make it down;
+    - hold: what is not judged after a suspend, and a renewed server that may be starting for `start_timeout`;
+    - end: `stop_timeout`, then SIGKILL, and once more;
+    - delay: the longest backoff;
+    - start: a look at its port, its `prepare`, and `start_timeout`.
+    """
+    check = config.check
+    notice = config.check_interval + check.failures * (check.retry_interval + check.timeout)
+    hold = AFTERMATH + config.start_timeout
+    start = RECHECK + PREPARE + config.start_timeout
+    return notice + hold + end_budget(config) + config.backoff.max + start + SLACK
+
+
+def end_budget(config: AppConfig) -> float:
+    """Return the seconds that the end of one run may take: `stop_timeout`, then SIGKILL, and once more."""
+    return config.stop_timeout + 2 * KILL_AGAIN + SLACK
+
+
+class Promises:
+    """The promises of one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._stopping: dict[str, tuple[float, float]] = {}  # since when, and the budget
+        self._unwanted: dict[str, float] = {}  # since when, of what lives
+        self._seen: tuple[int, int] = (-1, -1)
+        self._closes_down = False  # in good order, everything
+
+    @property
+    def _now(self) -> float:
+        return self._world.machine.now
+
+    def _everyone(self) -> dict[str, Supervised]:
+        assert self._world.manager is not None, "there is a manager"
+        return self._world.manager._circle.supervised
+
+    # after everything that happens
+
+    def always(self) -> None:
+        """Look at what has to hold at any time; most of it only if something has changed."""
+        seen = (self._world.machine.changes, self._world.story.length)
+        if seen != self._seen:
+            self._seen = seen
+            self._everything_alive_is_accounted_for()
+            self._words_agree()
+            self._wishes_are_kept()
+        self._stops_end_in_time()
+
+    def _everything_alive_is_accounted_for(self) -> None:
+        assert self._world.manager is not None, "there is a manager"
+        circle = self._world.manager._circle
+        known = {each.run.marker for each in circle.supervised.values() if each.run is not None}
+        known |= set(circle.reclaimer._endings)
+        for process in self._world.ours():
+            if process.environment[MARKER] not in known:
+                app = self._world.truth.home.get(process.environment[MARKER])
+                seen = f"`{process.command}` {process.pid} of {app}"
+                raise Broken("nothing is alive that is not accounted for", seen)
+
+    def _words_agree(self) -> None:
+        assert self._world.manager is not None, "there is a manager"
+        circle = self._world.manager._circle
+        for name, supervised in self._everyone().items():
+            app = supervised.app
+            problem = _contradiction(app, supervised)
+            if problem is None and not app.wanted and app.state in RESTS and not circle.stops.holds(name):
+                problem = "is not wanted"
+            if problem is not None:
+                raise Broken("state and words agree", f"{name} is {app.state.value} and {problem}")
+
+    def _wishes_are_kept(self) -> None:
+        engine, truth = self._world.manager, self._world.truth
+        assert engine is not None, "there is a manager"
+        for name, supervised in self._everyone().items():
+            wanted = truth.wish.get(name, False) and not supervised.leaving
+            if supervised.app.wanted != wanted:
+                was = "wanted" if wanted else "not wanted"
+                raise Broken("what is wanted is what was asked", f"{name} is {was} by all that was asked")
+
+    def _stops_end_in_time(self) -> None:
+        now, world = self._now, self._world
+        excused = bool(world.machine.uninterruptible) or world.truth.stands_until + SLACK > now
+        for name, supervised in self._everyone().items():
+            self._goes(name, supervised.app, excused)
+            if supervised.app.state is not State.STOPPING:
+                self._stopping.pop(name, None)
+                continue
+            since, budget = self._stopping.get(name, (now, end_budget(supervised.config)))
+            budget = max(budget, end_budget(supervised.config))
+            self._stopping[name] = (now if excused else since, budget)
+            if not excused and now - since > budget:
+                seen = f"{name} is being stopped for {now - since:.3f}s, and {budget:g}s are allowed"
+                raise Broken("every stop ends within its budget", seen)
+
+    def _goes(self, name: str, app: App, excused: bool) -> None:
+        """Look whether what nobody wants is gone in time, what depends on it having gone first."""
+        if app.wanted or app.state not in ALIVE:
+            self._unwanted.pop(name, None)
+            return
+        since = self._unwanted.setdefault(name, self._now)
+        if excused:
+            self._unwanted[name] = self._now
+        elif self._now - since > sum(end_budget(each.config) for each in self._everyone().values()):
+            seen = f"{name} was stopped {self._now - since:.3f}s ago, and is {app.state.value}"
+            raise Broken("every stop ends within its budget", seen)
+
+    def a_manager_went(self) -> None:
+        """Forget what only that one was bound to."""
+        self._stopping.clear()
+        self._unwanted.clear()
+
+    # when a decision is told
+
+    def on_transition(self, told: Transition) -> None:
+        """Look whether there was a reason for it."""
+        if told.new == State.STOPPING.value:
+            self._an_end_has_its_cause(told)
+            self._is_in_order(told)
+        elif told.new == State.RUNNING.value and told.old == State.STARTING.value:
+            self._has_come_up(told.app)
+        elif told.new == State.FAILED.value:
+            self._is_given_up_with_reason(told)
+        elif told.new == State.COMPLETED.value:
+            self._has_completed(told)
+
+    def _an_end_has_its_cause(self, told: Transition) -> None:
+        supervised, truth = self._everyone()[told.app], self._world.truth
+        match told.ending:
+            case "exited" | "prepared" | "not prepared":
+                run = supervised.run
+                found = None if run is None else self._world.machine.processes.get(run.leader.pid)
+                if found is not None and run is not None and found.identity == run.leader:
+                    raise Broken("an end has its cause", f"{told.app} is said to have ended, and lives")
+                if told.ending == "exited":
+                    self._ended_as_told(told.app, supervised)
+            case "stop":
+                if truth.wish.get(told.app, False) and not supervised.leaving:
+                    raise Broken("an end has its cause", f"nobody has stopped {told.app}: {told.reason}")
+            case "restart":
+                born = supervised.app.spawned_at or 0.0
+                if truth.excused.get(told.app, -1.0) < born - AT_ONCE:
+                    raise Broken(
+                        "an end has its cause", f"nothing asked for a restart of {told.app}: {told.reason}"
+                    )
+            case "unhealthy":
+                self._was_really_bad(told, supervised)
+
+    def _ended_as_told(self, app: str, supervised: Supervised) -> None:
+        """Look whether the exit that is told is the one that was; unseen, it is none."""
+        assert supervised.run is not None, "what has ended is a run"
+        leader, told = self._world.truth.leaders.get(supervised.run.marker), supervised.app.last_exit
+        if leader is None or leader.end is None or told is None or (told.code, told.signal) == (None, None):
+            return
+        if (told.code, told.signal) != (leader.end.code, leader.end.signal):
+            raise Broken("an end has its cause", f"{app} is said to have {told.words}, not {leader.end}")
+
+    def _was_really_bad(self, told: Transition, supervised: Supervised) -> None:
+        """Look whether failed checks can have failed: for a stranger, and what can't be told, none does."""
+        assert supervised.run is not None, "what is ended is a run"
+        now, condition = self._now, self._world.truth.conditions[supervised.run.marker]
+        patience = 2 * supervised.config.check.timeout + SLACK
+        if told.old == State.STARTING.value:
+            good = condition.good_since is not None and now - condition.good_since > patience
+            elsewhere = condition.now in ("stranger", "blind") and now - condition.since > patience
+            if good or elsewhere:
+                seen = f"{told.app} was {condition.now} for {now - condition.since:.3f}s: {told.reason}"
+                raise Broken("a start that works is not given up", seen)
+        elif now - condition.bad_at > patience:
+            ago = now - condition.bad_at
+            seen = f"{told.app} was last bad {ago:.3f}s ago, now {condition.now}: {told.reason}"
+            raise Broken("no restart because of a stranger, or of what could not be told", seen)
+
+    def _is_in_order(self, told: Transition) -> None:
+        """Look, once everything is being stopped, whether what depends on an app is gone before it."""
+        if not self._closes_down or told.ending != "stop":
+            return
+        for name, supervised in self._everyone().items():
+            depends = told.app in [other for other, _ in supervised.config.depends_on]
+            if depends and self._world.processes(name):
+                raise Broken("no stop before its dependents", f"{told.app} is stopped, and {name} lives")
+
+    def _has_come_up(self, app: str) -> None:
+        """Look whether an app that is called up was ever well."""
+        marker = self._world.truth.marker(app)
+        checked = self._everyone()[app].config.check.kind is not CheckKind.NONE
+        if checked and marker is not None and not self._world.truth.conditions[marker].was_good:
+            raise Broken("nothing is called up that never was", f"{app}: {self._everyone()[app].app.reason}")
+
+    def _is_given_up_with_reason(self, told: Transition) -> None:
+        truth = self._world.truth
+        limit = self._everyone()[told.app].config.give_up
+        if told.reason.startswith(GIVES_UP):
+            counted = len([at for at in truth.every_try.get(told.app, ()) if self._now - at < limit.within])
+            if not limit.starts or counted < limit.starts:
+                seen = f"{told.app} was given up after {counted} starts, and {limit.starts} are allowed"
+                raise Broken("no app is given up too early", seen)
+        elif told.app not in truth.refused and "prepare" not in told.reason:
+            raise Broken("no app is given up too early", f"{told.app}: {told.reason}")
+
+    def _has_completed(self, told: Transition) -> None:
+        supervised, leader = self._everyone()[told.app], self._world.truth.newest_leader(told.app)
+        policy, end = supervised.config.restart, None if leader is None else leader.end
+        failed = end is not None and end.code != 0
+        if policy is Restart.ALWAYS or (policy is Restart.ON_FAILURE and failed):
+            raise Broken("what is to run on is not left alone", f"{told.app} has completed: {told.reason}")
+
+    # before a process is made
+
+    def before_spawn(self, app: str, marker: str, command: str) -> None:
+        """Look whether a run may begin now."""
+        supervised = self._everyone()[app]
+        wish = self._world.truth.wish.get(app, False) and not supervised.leaving
+        if not wish:
+            raise Broken("nothing is started that nobody wants", f"{app} is started")
+        port, machine = supervised.config.port, self._world.machine
+        taken = [each.owner for each in machine.sockets if each.listener.port == port]
+        if taken and machine.readable and supervised.config.port_policy is not PortPolicy.FOLLOW:
+            seen = f"{app} is started, and `{taken[0].command}` {taken[0].pid} listens on {port}"
+            raise Broken("no start on a port that somebody else holds", seen)
+        for name, condition in supervised.config.depends_on:
+            why = self._why_not_ready(name, condition)
+            if why is not None:
+                raise Broken("no start before its dependencies", f"{app} is started, and {name} {why}")
+        if command != "prepare":
+            self._is_not_too_soon(app, marker)
+
+    def _why_not_ready(self, name: str, condition: Condition) -> str | None:
+        found, truth = self._everyone().get(name), self._world.truth
+        if found is None:
+            return "is not there"
+        leader = truth.newest_leader(name)
+        if condition is Condition.COMPLETED:
+            well = leader is not None and leader.end is not None and leader.end.code == 0
+            return None if well and found.app.state is State.COMPLETED else "has not completed well"
+        if leader is None:
+            return "was never started"
+        if leader.end is not None and found.app.state is State.COMPLETED and condition is Condition.STARTED:
+            return None
+        if not self._world.processes(name) and not self._died_just_now(name):
+            return "does not live"
+        marker = truth.marker(name)
+        if condition is Condition.HEALTHY and marker is not None and not truth.conditions[marker].was_good:
+            return "was not up yet"
+        return None
+
+    def _died_just_now(self, name: str) -> bool:
+        """Return whether a process is gone that the manager can't know of yet."""
+        marker = self._world.truth.marker(name)
+        if self._world.truth.stands_until + AT_ONCE >= self._now or marker is None:
+            return marker is not None
+        condition = self._world.truth.conditions[marker]
+        return self._now - condition.since <= AT_ONCE or condition.now == "good"
+
+    def _is_not_too_soon(self, app: str, marker: str) -> None:
+        """Look whether a restart that nobody asked for keeps to the backoff and to the limit of starts."""
+        truth, config, now = self._world.truth, self._everyone()[app].config, self._now
+        tries = truth.tries.setdefault(app, Tries())
+        before = truth.conditions.get(tries.marker)
+        healthy = before is not None and before.was_good
+        if before is not None and before.good_for(now) >= config.backoff.reset_after:
+            tries.proven = len(tries.at)
+        at_once = healthy and len(tries.at) - tries.proven <= (0 if tries.proven else 1)
+        shortest = config.backoff.initial * (1 - config.backoff.jitter) - AT_ONCE
+        if tries.at and not at_once and not tries.lenient and now - tries.at[-1] < shortest:
+            seen = (
+                f"{app} is started {now - tries.at[-1]:.3f}s after its last start, number {len(tries.at) + 1}"
+            )
+            raise Broken("no restart before its backoff", seen)
+        counted = [at for at in (*tries.counted, now) if now - at < config.give_up.within]
+        if config.give_up.starts and len(counted) > config.give_up.starts and not tries.lenient:
+            raise Broken("no restart beyond the limit", f"{app} is started {len(counted)} times")
+        tries.at.append(now)
+        tries.counted.append(now)
+        tries.marker, tries.lenient = marker, False
+        truth.every_try.setdefault(app, []).append(now)
+        truth.refused.pop(app, None)
+
+    # after a step
+
+    def after_step(self) -> None:
+        """Look at what others see of it."""
+        engine = self._world.manager
+        if engine is None:
+            return
+        status = json.loads(json.dumps(engine.status()))
+        for seen in status["apps"]:
+            name, alive = seen["name"], {state.value for state in ALIVE}
+            fits = seen["state"] in STATES and seen["verdict"] in VERDICTS
+            if not fits or (seen["pid"] is not None and seen["state"] not in alive):
+                raise Broken("status says what is so", f"{name}: {seen}")
+            living = {process.pid for process in self._world.processes(name)}
+            if set(seen["pids"]) != living and seen["state"] in alive:
+                raise Broken(
+                    "status says what is so", f"{name} has {sorted(living)} and shows {seen['pids']}"
+                )
+        assert self._world.host is not None, "it has a host"
+        most = MOST_TIMERS * (len(engine.apps) + 2)
+        timers = len(self._world.host.timers())
+        if timers > most:
+            raise Broken("no timer is left behind", f"{timers} timers of {len(engine.apps)} apps")
+
+    def an_edit_is_followed(self, saves: int) -> None:
+        """Look, a while after a save, whether the manager goes by it."""
+        world, engine = self._world, self._world.manager
+        stood = world.truth.stands_until > self._now - 2 * SLACK
+        if engine is None or engine.closing or world.saves != saves or stood:
+            return
+        read, state = world.read(), engine.status()["manager"]["config"]["state"]
+        applied = read is not None and dict(read.apps) == dict(engine.config.apps) and state == "applied"
+        if not applied and (read is not None or state != "rejected"):
+            raise Broken("an edit is followed within a second", f"the file is {state}")
+
+    # at the end
+
+    def calm(self) -> None:
+        """Once nothing happens any more, everything comes to rest as it should be, and stays so."""
+        world = self._world
+        world.story.note(self._now, "all trouble ends")
+        calm_down(world)
+        if world.manager is not None and world.manager.closing:
+            self._wait_for_the_end()
+        if world.manager is None:
+            world.manage()
+            assert world.manager is not None, "the file is valid"
+            world.story.note(self._now, "a manager comes")
+        configs = world.manager.configs.values()
+        end = self._now + sum(own_bound(each) for each in configs)
+        while (unsettled := self._unsettled()) and self._now < end:
+            world.machine.advance(0.5)
+        if unsettled:
+            raise Broken("everything comes to rest within its bound", "; ".join(unsettled))
+        self._stays()
+
+    def _stays(self) -> None:
+        """Look whether anything moves that has no reason to."""
+        before = {name: each.app for name, each in self._everyone().items()}
+        self._world.machine.advance(QUIET)
+        for name, supervised in self._everyone().items():
+            table = self._world.tables.get(name)
+            stays = table is not None and table.program in COMES_UP
+            was_up = name in before and before[name].state is State.RUNNING
+            if stays and was_up and supervised.app.generation != before[name].generation:
+                raise Broken(
+                    "what is well is left alone", f"{name} was started again: {supervised.app.cause}"
+                )
+        if unsettled := [each for each in self._unsettled() if not self._may_flap(each.split()[0])]:
+            raise Broken("what is well stays well", "; ".join(unsettled))
+
+    def _may_flap(self, name: str) -> bool:
+        """Return whether an app, or one that it depends on, has a program that ends by nature."""
+        table = self._world.tables.get(name)
+        if table is None or table.program not in COMES_UP:
+            return True
+        return any(self._may_flap(other) for other, _ in table.depends_on)
+
+    def _unsettled(self) -> list[str]:
+        """Return what is not as it should be, in words that begin with the name of the app."""
+        found = []
+        for name, supervised in self._everyone().items():
+            why = "is still there" if supervised.leaving else self._why_unsettled(name, supervised)
+            if why is not None:
+                found.append(f"{name} {why}, {supervised.app.state.value}: {supervised.app.reason}")
+        return found
+
+    def _why_unsettled(self, name: str, supervised: Supervised) -> str | None:
+        """Return why an app is not where all that was asked and its program lead it, or None."""
+        app, config = supervised.app, supervised.config
+        if not self._world.truth.wish.get(name, False):
+            return None if app.state is State.STOPPED else "is not wanted"
+        table = self._world.tables[name]
+        match app.state:
+            case State.RUNNING:
+                marker = self._world.truth.marker(name)
+                well = marker is not None and self._world.truth.conditions[marker].now == "good"
+                return None if well or table.program not in COMES_UP else "is not well"
+            case State.FAILED:
+                return None  # with a reason: that was looked at when it happened
+            case State.COMPLETED:
+                return None  # likewise
+            case State.WAITING:
+                met = all(self._comes(other, how) for other, how in config.depends_on)
+                return "has all that it waits for" if met else None
+            case State.UNHEALTHY:
+                return None if config.restart is Restart.NEVER else "is not well"
+            case State.STOPPED | State.STOPPING:
+                return "is wanted"
+            case State.BACKOFF | State.STARTING | State.PREPARING:
+                return "should be up" if self._should_come_up(name) else None
+
+    def _should_come_up(self, name: str) -> bool:
+        table = self._world.tables[name]
+        return table.program in COMES_UP and (table.port is None) == (table.program not in SERVERS)
+
+    def _comes(self, name: str, how: Condition) -> bool:
+        """Return whether an app has reached, for good, what another one waits for."""
+        found = self._everyone().get(name)
+        if found is None or found.leaving:
+            return False
+        if how is Condition.COMPLETED:
+            ended = found.app.last_exit  # unseen, it is not believed to have been well
+            well = found.app.state is State.COMPLETED and ended is not None and ended.code is not None
+            return well and self._world.tables[name].program in ENDS_WELL
+        return found.app.state is State.RUNNING and self._should_come_up(name)
+
+    def close_down(self) -> None:
+        """`procman down` ends everything within its budget, and leaves nothing behind."""
+        engine = self._world.manager
+        assert engine is not None, "it was there until now"
+        self._world.truth.asked_down(tuple(engine.apps))
+        self._closes_down = True
+        engine.shutdown()
+        self._world.truth.update()
+        self._wait_for_the_end()
+
+    def _wait_for_the_end(self) -> None:
+        assert self._world.manager is not None, "there is a manager"
+        budget = sum(end_budget(each) for each in self._world.manager.configs.values()) + SLACK
+        end = self._now + budget
+        while self._world.manager is not None and self._now < end:
+            self._world.machine.advance(0.1)
+        if self._world.manager is not None:
+            left = {name: each.app.state.value for name, each in self._everyone().items()}
+            raise Broken("every stop ends within its budget", f"not down after {budget:g}s: {left}")
+
+    def nothing_is_left(self, host: WatchedHost) -> None:
+        """Look at what a manager leaves that has ended everything."""
+        for process in self._world.ours():
+            raise Broken("nothing is left of what was stopped", f"`{process.command}` {process.pid}")
+        if timers := host.timers():
+            raise Broken("no timer is left behind", f"{len(timers)} after the end: {timers[0].callback}")
+        if host.open_watches():
+            raise Broken("no watch is left behind", f"{host.open_watches()} after the end")
+
+
+def _contradiction(app: App, supervised: Supervised) -> str | None:
+    """Return what does not fit the state of an app, or None."""
+    alive = app.state in ALIVE
+    checked = app.state in (State.STARTING, State.RUNNING, State.UNHEALTHY)
+    if alive != (supervised.run is not None):
+        return "has a run" if supervised.run is not None else "has no run"
+    if (app.ending is not None) != (app.state is State.STOPPING):
+        return f"has the ending {app.ending}"
+    if app.listening and not checked:
+        return f"listens on {app.listening}"
+    if app.verdict is not None and not checked and app.state is not State.WAITING:
+        return f"has the verdict {app.verdict}"
+    if app.failures and app.state in (State.STARTING, State.RUNNING):
+        return f"has {app.failures} failures"
+    if app.wanted and app.state is State.STOPPED:
+        return "is wanted"
+    if supervised.timer_at != app.wake_at or (supervised.timer is None) != (app.wake_at is None):
+        return f"its timer is armed for {supervised.timer_at} instead of {app.wake_at}"
+    return None
