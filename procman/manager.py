@@ -6,6 +6,9 @@ on the descriptor whether it is ready, busy (another one runs here) or why it ca
 
 from __future__ import annotations
 
+from procman import lean  # before all that it keeps small
+
+# isort: split
 import asyncio
 import contextlib
 import json
@@ -17,7 +20,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from logging.handlers import MemoryHandler, RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +45,13 @@ from procman.host.base import Unseen, Unsupported
 from procman.host.claim import Claim, claim
 from procman.host.interrupts import take_signals
 from procman.logs.read import last_lines, plain
+from procman.own_log import OwnLog
 
 DOWN_WITHIN = 5.0  # seconds for the command that started us to end something to say so
-LOG_WITHIN = 0.05  # seconds from what happens to its line in the manager's log
-BATCH = 1000  # lines
+TIDY_AFTER = 3.0  # seconds: most projects are up by then
 EVIDENCE_LINES = 200  # of an app's output, kept with what is known of it before it is ended
 LONGEST_LINE = 2000  # characters of each
 ALL = HistoryBudget(1 << 62, float("inf"))
-LOG_SIZE = 1_000_000  # bytes of the manager's own log, and as many of the one before
 log = logging.getLogger("procman")
 
 
@@ -63,6 +64,7 @@ def main(arguments: list[str]) -> int:
         `--terminals` are descriptors of the manager that this one has replaced in place; `--trial yes` only
         finds out whether it could.
     """
+    lean.settle()
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     if "--trial" in options:
         return _trial(options["--file"])
@@ -154,6 +156,7 @@ async def _manage(
         host.close()
         over.set()
 
+    loop.call_later(TIDY_AFTER, lean.give_back)
     tenure.begin(partial(_restore, Path(home), server, engine, reopen_log), let_go, engine.report)
     if options.get("--then") == "down":
         loop.call_later(DOWN_WITHIN, engine.shutdown)  # if nobody asks for it
@@ -266,53 +269,23 @@ def _log(notice: Notice) -> None:
             log.warning("%s%s", f"{app}: " if app else "", text)
 
 
-class Harmless(logging.Formatter):
-    """Writes what neither steers a terminal nor passes for another record: further lines are indented."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the lines of a record."""
-        return "\n  ".join(map(plain, super().format(record).split("\n")))
-
-
-class Batches(MemoryHandler):
-    """Writes what was logged a moment later, all at once: the start of 100 apps is 300 lines in 0.1 s."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, target: logging.Handler) -> None:
-        super().__init__(BATCH, flushLevel=logging.ERROR, target=target)
-        self._loop = loop
-        self._is_due = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the record for a moment; what is urgent, or too much, is written now."""
-        super().emit(record)
-        if self.buffer and not self._is_due and not self._loop.is_closed():
-            self._is_due = True
-            self._loop.call_later(LOG_WITHIN, self.flush)
-
-    def flush(self) -> None:
-        """Write what is kept."""
-        self._is_due = False
-        super().flush()
-
-
 def _log_to(path: Path, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
     """Log to a file of bounded size, and in colour to a terminal if there is one.
 
     Returns:
         What is to be called when the file was deleted: the next line goes into a new one.
     """
-    file = RotatingFileHandler(path, maxBytes=LOG_SIZE, backupCount=1, encoding="utf-8")
-    file.setFormatter(Harmless("%(asctime)s.%(msecs)03d %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    log.addHandler(Batches(loop, file))
+    file = OwnLog(path, loop)
+    log.addHandler(file)
     log.setLevel(logging.INFO)
-    logging.getLogger("watchdog").addHandler(logging.NullHandler())  # its troubles are met by looking
+    logging.getLogger("watchdog").addHandler(logging.NullHandler())  # where it watches; we look as well
     if sys.stderr is not None and sys.stderr.isatty():
         import colorlog
 
         terminal = colorlog.StreamHandler()
         terminal.setFormatter(colorlog.ColoredFormatter("%(log_color)s%(asctime)s %(message)s", "%H:%M:%S"))
         log.addHandler(terminal)
-    return file.close
+    return file.reopen
 
 
 def _say(ready: int, answer: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ The name of a table with several `instances` means all of them.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
@@ -17,6 +16,8 @@ class UnknownApp(Exception):
 
     def __init__(self, pattern: str, known: Sequence[str]) -> None:
         self.pattern = pattern
+        import difflib  # only a mistake pays for it
+
         self.suggestion = next(iter(difflib.get_close_matches(pattern, known, 1)), None)
         near = f"; did you mean `{self.suggestion}`?" if self.suggestion else ""
         names = ", ".join(f"`{name}`" for name in known) or "none"

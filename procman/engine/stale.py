@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +128,8 @@ class Staleness:
         path = dict(config.env).get("PATH", self._environment.get("PATH"))
         known = self._nodes.get(path)
         if known is None or now - known[0] >= KEPT_FOR:
+            import shutil  # 0.15 MB, with every compression there is
+
             program = shutil.which("node", path=path)
             known = self._nodes[path] = now, None if program is None else _major_of(os.path.realpath(program))
         return known[1]

@@ -1,7 +1,7 @@
 """Linux's notices of a tree: one inotify instance for each, read by the event loop without a thread.
 
-watchdog, which watches single files (`notices.py`), would watch all folders of a tree, or start two threads
-for each: here it is each folder that is entered, and no thread.
+watchdog, which watches single files elsewhere (`notices.py`), would watch all folders of a tree, or start two
+threads for each: here it is each folder that is entered, and no thread.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Inotify:
         self._on_change = on_change
         self._on_end = on_end
         self._folders: dict[int, str] = {}  # by watch descriptor
-        self._descriptor = _call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
+        self._descriptor = call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             self._watch(top)
             self._enter(top)
@@ -75,7 +75,7 @@ class Inotify:
             self._descriptor = -1
 
     def _watch(self, folder: str) -> None:
-        number = _call("inotify_add_watch", self._descriptor, os.fsencode(folder), MASK)
+        number = call("inotify_add_watch", self._descriptor, os.fsencode(folder), MASK)
         self._folders[number] = folder
 
     def _enter(self, folder: str) -> list[str]:
@@ -153,7 +153,7 @@ class Inotify:
             inside = [number for number, each in self._folders.items() if f"{each}/".startswith(f"{path}/")]
             for number in inside:
                 del self._folders[number]
-                _call("inotify_rm_watch", self._descriptor, number)
+                call("inotify_rm_watch", self._descriptor, number)
 
 
 @cache
@@ -161,7 +161,7 @@ def _library() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _call(function: str, *arguments: int | bytes) -> int:
+def call(function: str, *arguments: int | bytes) -> int:
     """Return what a function of inotify(7) does.
 
     Raises:

@@ -27,3 +27,6 @@ def take_signals(
         loop.add_signal_handler(signal.SIGINT, stop, "SIGINT")
         loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
         loop.add_signal_handler(signal.SIGHUP, reload)
+        # 280 children that end within one turn fill the loop's pipe of signals. One more SIGCHLD tells
+        # nothing new, but for each that does not fit Python would write a traceback into the log.
+        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)

@@ -20,7 +20,7 @@ from signal import Signals
 
 from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
-from procman.host import debuggers, inotify, open_files, ports, procfs, vitals
+from procman.host import debuggers, inotify, open_files, place_notices, ports, procfs, vitals
 from procman.host.base import (
     Cancellable,
     Ended,
@@ -84,7 +84,7 @@ class LinuxHost(PosixHost):
     """The host of a Linux machine. Owned by the thread of the event loop, the main one."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop, inotify.Inotify)
+        super().__init__(loop, place_notices.PlaceNotices, inotify.Inotify)
         self._boot = procfs.boot_id()
         self._trees = Trees()
         self._cgroups = Cgroups()
@@ -437,8 +437,8 @@ def is_subreaper() -> bool:
 def become_subreaper(wanted: bool = True) -> bool:
     """Make this process inherit the orphans among its descendants, or not; return whether the kernel agreed.
 
-    Nothing in the standard library calls prctl(2). The import of ctypes costs 0.4 MB and 3 ms, and watchdog
-    needs it for inotify anyway.
+    Nothing in the standard library calls prctl(2). The import of ctypes costs 0.2 MB and 3 ms, and inotify
+    needs it anyway.
     """
     library = ctypes.CDLL(None, use_errno=True)
     agreed: int = library.prctl(PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)

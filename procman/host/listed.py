@@ -24,6 +24,7 @@ from procman.host.base import (
     Vitals,
 )
 from procman.host.listing import Listing
+from procman.host.notices import Notices
 from procman.host.table import Table
 
 if sys.platform != "win32":
@@ -40,7 +41,7 @@ class ListedHost(PosixHost):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, table: Table, boot: str, wait: Wait) -> None:
         """Take over the loop's SIGCHLD; `boot` names the present boot."""
-        super().__init__(loop)
+        super().__init__(loop, Notices)
         self._listing = Listing(table, boot, self.now, self.wall)
         self._wait = wait
         self._waits: set[_Wait] = set()

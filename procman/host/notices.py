@@ -1,4 +1,4 @@
-"""The system's notices of changes in folders, by watchdog.
+"""The system's notices of changes in folders, by watchdog: where we do not read them ourselves.
 
 watchdog is imported and told in a thread of our own that ends at once: its import takes 40 ms, and taking a
 watch back waits for a thread of watchdog's that may sleep for 0.5 s. All these threads only post to the loop,
@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from procman.host.watch import Place
+
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent, FileSystemEventHandler
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
 ARM_FIRST_AFTER = 0.3  # s: watchdog's import takes the interpreter from a manager that starts its apps
 ARM_AGAIN_AFTER = 60.0  # s, where the limit of inotify was reached
-
-Place = tuple[str, int]  # a folder and its inode: a folder that was made anew needs a new watch
 
 
 @dataclass(slots=True)

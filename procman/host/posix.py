@@ -31,7 +31,7 @@ from procman.host.base import (
 )
 from procman.host.probes import Resolver, make_probe
 from procman.host.tree_watch import Arm, TreeWatch
-from procman.host.watch import FileWatcher
+from procman.host.watch import FileWatcher, Notice
 
 assert sys.platform != "win32"
 
@@ -198,19 +198,22 @@ class PosixHost:
     A child's end is learned from SIGCHLD here; a system that announces it better overrides `_watch_child`.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, notices: Arm | None = None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, notice: Notice, notices: Arm | None = None) -> None:
         undo_inherited_signals()
         self._loop = loop
         self._children: dict[int, Callable[[Ended], None]] = {}
         self._resolver = Resolver(loop.time)
-        self._files = FileWatcher(loop)
+        self._files = FileWatcher(loop, notice)
         self._notices = notices  # of changes in folders, where the system has some that we can read
         self._trees_watched: list[TreeWatch] = []
-        loop.add_signal_handler(signal.SIGCHLD, self._on_sigchld)
+        self._sigchld: asyncio.Handle | None = None  # a look that is due
+        loop.add_signal_handler(signal.SIGCHLD, self._note_sigchld)
 
     def close(self) -> None:
         """Let go of everything: no callback comes any more, and the processes live on."""
         self._loop.remove_signal_handler(signal.SIGCHLD)
+        if self._sigchld is not None:
+            self._sigchld.cancel()
         self._children.clear()
         self._files.close()
         for watch in self._trees_watched:
@@ -253,6 +256,15 @@ class PosixHost:
 
     def _watch_child(self, pid: int) -> None:
         """See to it that `_reap(pid)` is called when the child has ended: SIGCHLD does already."""
+
+    def _note_sigchld(self) -> None:
+        """Look once for all that have ended in the meantime: 100 apps that stop are 100 signals."""
+        if self._sigchld is None:
+            self._sigchld = self._loop.call_soon(self._after_sigchld)
+
+    def _after_sigchld(self) -> None:
+        self._sigchld = None
+        self._on_sigchld()
 
     def _on_sigchld(self) -> None:
         for pid in list(self._children):

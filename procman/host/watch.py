@@ -11,16 +11,35 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from procman.host.notices import Notices, Place
+from typing import Protocol
 
 SETTLE = 0.05  # s from a notice to the look: an editor's save is several operations
 LOOK_EVERY = 10.0  # s; 6 wake-ups a minute, for all files together
 LOOK_EVERY_UNNOTICED = 0.5  # s, where the system gives no notices: a change is to be seen within a second
 SAME_TICK = 0.03  # s; a kernel before 6.13 gives two writes within 10 ms the same time
 SYMLINKS_FOLLOWED = 40  # the kernel's own limit (path_resolution(7))
+
+Place = tuple[str, int]  # a folder and its inode: a folder that was made anew needs a new watch
+
+
+class Notices(Protocol):
+    """The system's notices of changes of names in folders; `work` is False while it refuses one."""
+
+    work: bool
+
+    def want(self, places: Mapping[Place, frozenset[str]]) -> None:
+        """Have changes of these names in these folders noticed, and of none else."""
+        ...
+
+    def close(self) -> None:
+        """Notice nothing any more."""
+        ...
+
+
+# Makes them; called with the loop, and with what is to be called when one of those names may have changed.
+Notice = Callable[[asyncio.AbstractEventLoop, Callable[[], None]], Notices]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +124,10 @@ class _Watch:
 class FileWatcher:
     """All watched files of a host. Owned by the thread of the event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, notice: Notice) -> None:
         self._loop = loop
         self._watches: list[_Watch] = []
-        self._notices = Notices(loop, self._on_notice)
+        self._notices = notice(loop, self._on_notice)
         self._settling: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
 

@@ -32,6 +32,7 @@ from procman.host.base import (
 )
 from procman.host.jobs import Jobs
 from procman.host.listing import Listing
+from procman.host.notices import Notices
 from procman.host.probes import Resolver
 from procman.host.table import Table
 from procman.host.task_probes import make_task_probe
@@ -81,7 +82,7 @@ class WindowsHost:
         self._leaders: dict[int, _Leader] = {}  # by pid, which is theirs as long as we have their handle
         self._groups: dict[Identity, int] = {}  # of each process seen in a tree: the leader of its run
         self._resolver = Resolver(loop.time)
-        self._files = FileWatcher(loop)
+        self._files = FileWatcher(loop, Notices)
         self._trees_watched: list[TreeWatch] = []
 
     def close(self) -> None:

@@ -26,9 +26,11 @@ ALLOWED: dict[str, frozenset[str]] = {
 TOP_LEVEL: dict[str, frozenset[str]] = {
     "__init__": frozenset(),
     "__main__": frozenset({"cli"}),
-    "manager": frozenset(
-        {"config", "control", "core", "engine", "history", "host", "logs"}
-    ),  # puts them together
+    "lean": frozenset(),
+    "own_log": frozenset(),
+    "manager": frozenset(  # puts them together
+        {"config", "control", "core", "engine", "history", "host", "lean", "logs", "own_log"}
+    ),
 }
 
 LOGGING = frozenset({"logging", "colorlog"})
