@@ -96,6 +96,13 @@ class Probed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A check was due, and what it would look at is as its newest one that passed has left it."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Suspected:
     """The kernel announced that a listener on the app's port was closed: look at once."""
 
@@ -162,6 +169,7 @@ Event = (
     | Spawned
     | SpawnFailed
     | Probed
+    | Unchanged
     | Suspected
     | Exceeded
     | Exited

@@ -35,6 +35,7 @@ from procman.core.events import (
     Start,
     Stop,
     Suspected,
+    Unchanged,
     Unwanted,
 )
 from procman.core.health import healthy, on_probed
@@ -71,6 +72,8 @@ def step(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
             return _on_spawn_failed(app, event, moment, config)
         case Probed():
             return on_probed(app, event, moment, config)
+        case Unchanged():
+            return _on_unchanged(app, moment, config)
         case Suspected():
             return _on_suspected(app, config)
         case Exceeded():
@@ -247,6 +250,28 @@ def _on_spawn_failed(app: App, event: SpawnFailed, moment: Moment, config: AppCo
         case (
             State.STOPPED
             | State.WAITING
+            | State.RUNNING
+            | State.UNHEALTHY
+            | State.STOPPING
+            | State.BACKOFF
+            | State.COMPLETED
+            | State.FAILED
+        ):
+            return app, ()
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _on_unchanged(app: App, moment: Moment, config: AppConfig) -> Step:
+    match app.state:
+        case State.RUNNING if not app.probing:
+            steady = policy.steady_interval(config)
+            return replace(app, probe_at=None if steady is None else moment.now + steady), ()
+        case (
+            State.STOPPED
+            | State.WAITING
+            | State.PREPARING
+            | State.STARTING
             | State.RUNNING
             | State.UNHEALTHY
             | State.STOPPING

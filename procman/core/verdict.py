@@ -105,6 +105,11 @@ def follow(judgement: Judgement, port: int) -> int | None:
     return min((each.port for each in judgement.listening), key=lambda other: (other < port, other))
 
 
+def is_loopback(address: str) -> bool:
+    """Return whether a numeric address is this machine's own."""
+    return address == "::1" or address.removeprefix("::ffff:").startswith("127.")
+
+
 def in_the_way(listeners: Iterable[Listener] | None, port: int) -> Listener | None:
     """Return a listener that holds `port` on any address, or None when it is free or can't be told."""
     return next((each for each in listeners or () if each.port == port), None)

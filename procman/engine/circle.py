@@ -22,18 +22,20 @@ from procman.core.config import AppConfig, Command, PortPolicy
 from procman.core.events import Event, Moment
 from procman.core.gate import blocker
 from procman.core.machine import step
-from procman.core.verdict import Listener, Verdict, in_the_way
+from procman.core.verdict import Listener, Verdict
 from procman.engine import evidence, line_check, output
 from procman.engine.context import Context
 from procman.engine.ending import TreeEnding
 from procman.engine.events import Happening, Problem, Receipt, Signalled, Spawned
 from procman.engine.journal import observed, transition_of
+from procman.engine.listening import Listening
 from procman.engine.mending import Mending
 from procman.engine.prepare import Prepared
 from procman.engine.prober import Prober
 from procman.engine.reclaim import Reclaimer
 from procman.engine.remedies import Remedies
 from procman.engine.renaming import go_on, move_files
+from procman.engine.rounds import Rounds
 from procman.engine.runs import Runs
 from procman.engine.stopping import OrderedStop
 from procman.engine.supervised import Part, Supervised
@@ -72,7 +74,9 @@ class Circle:
         self.apps: Mapping[str, App] = Part(self.supervised, lambda each: each.app)
         self.configs: Mapping[str, AppConfig] = Part(self.supervised, lambda each: each.config)
         self.stops = OrderedStop()
-        self.runs = Runs(host, home, environment, self._markers)
+        self.listening = Listening(host)
+        self._rounds = Rounds(self.listening)
+        self.runs = Runs(host, home, environment, self._is_marked)
         self.context = context
         self._host = host
         self._home = home
@@ -130,6 +134,9 @@ class Circle:
         self._moved.add(new)
         self._changed |= {old, new}
         return True
+
+    def _is_marked(self, marker: str) -> bool:
+        return any(each.run is not None and each.run.marker == marker for each in self.supervised.values())
 
     def _markers(self) -> set[str]:
         return {each.run.marker for each in self.supervised.values() if each.run is not None}
@@ -250,7 +257,18 @@ class Circle:
     def _due(self, supervised: Supervised) -> None:
         overslept = self.context.overslept(supervised)
         supervised.timer = supervised.timer_at = None
-        self.post(supervised.name, overslept or events.Due())
+        if overslept is not None:
+            self.post(supervised.name, overslept)
+            return
+        now = self._host.now()
+        same, others = self._rounds.split(supervised, self.supervised.values(), now)
+        for each in same:  # of which there is nothing to tell
+            unchanged = events.Unchanged(each.app.generation)
+            each.app, _ = step(each.app, unchanged, events.Moment(now), each.config)
+            self._arm(each)
+        for each in others:
+            self.put(each.name, events.Due())
+        self.drain()
 
     def _look(self, supervised: Supervised) -> None:
         """Answer a waiting app: what holds it, or that nothing does."""
@@ -273,7 +291,7 @@ class Circle:
         if (obstacle := self._obstacle()) is not None:
             return events.Held(obstacle, recheck=True)
         if config.port is not None and config.port_policy is not PortPolicy.FOLLOW:
-            listener = in_the_way(self._host.listeners(), config.port)
+            listener = self.listening.in_the_way(config.port)
             if listener is not None:
                 holder = self._host.holder(listener) or "a process that can't be told"
                 reason = f"waits for port {config.port}: {listener} is held by {holder}"
@@ -358,14 +376,15 @@ class Circle:
     def _probe(self, supervised: Supervised) -> None:
         if supervised.probe is not None:
             supervised.probe.cancel()
-        began = self._host.now()
+        began, config = self._host.now(), supervised.config
 
         def on_probed(probed: events.Probed) -> None:
             evidence.remember(self._host, supervised, probed, began)
+            supervised.checked_with, supervised.connected_at = config, began
             self.post(supervised.name, self._remedies.of_check(supervised, probed))
 
         environment = partial(self.runs.environment, supervised.config)
-        prober = Prober(self._host, supervised, environment, self.context, on_probed)
+        prober = Prober(self._host, self.listening, supervised, environment, self.context, on_probed)
         supervised.probe = prober
         prober.begin()
 

@@ -324,6 +324,7 @@ class Engine:
         self._on_empty()
 
     def _on_listener_closed(self, port: int) -> None:
+        self._circle.listening.forget()
         for supervised in self._circle.supervised.values():
             listens = any(each.endswith(f":{port}") for each in supervised.app.listening)
             if supervised.port == port or listens or port == ANY_PORT:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from functools import partial
-from ipaddress import ip_address
 
 from procman.config.diagnostics import InvalidConfig
 from procman.core.app import Outcome, State
 from procman.core.config import Check, CheckKind, PortPolicy
 from procman.core.events import Probed
 from procman.core.identity import Member
-from procman.core.verdict import Judgement, Listener, Verdict, follow, judge
+from procman.core.verdict import Judgement, Listener, Verdict, follow, is_loopback, judge
 from procman.engine import line_check
 from procman.engine.context import Context, held
+from procman.engine.listening import Listening, Seen
 from procman.engine.runs import rights_of
 from procman.engine.supervised import Supervised
 from procman.host.base import Answer, Cancellable, Health, Host, ProbeOrder, Unseen
@@ -33,12 +33,14 @@ class Prober:
     def __init__(
         self,
         host: Host,
+        listening: Listening,
         supervised: Supervised,
         environment: Callable[[], dict[str, str]],
         context: Context,
         on_probed: Callable[[Probed], None],
     ) -> None:
         self._host = host
+        self._listening = listening
         self._supervised = supervised
         self._config = supervised.config
         self._generation = supervised.app.generation
@@ -113,7 +115,7 @@ class Prober:
     def _unanswered(self, port: int) -> None:
         """Answer for a port on which nobody of the app listens, by the kernel's list."""
         down = partial(self._done, Outcome.DOWN, self._judgement.verdict, self._say_who(port))
-        loopbacks = tuple(a for a in self._host.addresses(self._config.host) if ip_address(a).is_loopback)
+        loopbacks = tuple(a for a in self._host.addresses(self._config.host) if is_loopback(a))
         is_closed = self._judgement.verdict is Verdict.CLOSED
         if self._starting or self._knocked or not is_closed or not loopbacks:
             down()
@@ -134,12 +136,18 @@ class Prober:
     def _look(self, port: int) -> Judgement:
         """Return whose port it is.
 
-        Not called a stranger: a listener that was opened between two lists, and one of the app's own that a
-        dying process has not closed yet.
+        What others have seen just now is enough to know its own by. Not called a stranger: a listener that
+        was opened between two lists, and one of the app's own that a dying process has not closed yet.
         """
         addresses = self._host.addresses(self._config.host)
+        sockets = self._host.sockets_of(self._members)
+        recent = self._listening.recent()
+        judgement = judge(_concerning(recent, port, sockets), sockets, port, addresses)
+        if judgement.verdict is Verdict.OWN:
+            return judgement
         for _ in range(2):
-            listeners, sockets = self._host.listeners(), self._host.sockets_of(self._members)
+            seen, sockets = self._listening.look(), self._host.sockets_of(self._members)
+            listeners = _concerning(seen, port, sockets)
             judgement = judge(listeners, sockets, port, addresses)
             if judgement.stranger is None:
                 return judgement
@@ -220,7 +228,7 @@ class Prober:
         """
 
         def look() -> None:
-            queue = _queue(self._host.listeners(), self._judgement.listening)
+            queue = _queue(self._listening.recent(SETTLE / 4), self._judgement.listening)
             if queue == 0 or (before is not None and queue < before):
                 self._done(Outcome.UP, Verdict.OWN, answer.detail)
             elif self._host.now() >= until:
@@ -287,7 +295,11 @@ class Prober:
 UNANSWERED = frozenset({Verdict.CLOSED, Verdict.STRANGER, Verdict.MOVED})
 
 
-def _queue(listeners: Collection[Listener] | None, mine: Collection[Listener]) -> int:
+def _concerning(seen: Seen | None, port: int, sockets: Collection[int] | None) -> list[Listener] | None:
+    """Return the listeners of a look that matter here, or None where they can't be read."""
+    return None if seen is None else seen.concerning(port, sockets)
+
+
+def _queue(seen: Seen | None, mine: Collection[Listener]) -> int:
     """Return how many connections wait in the queues of `mine`, as they are now; 0 where it can't be told."""
-    wanted = {each.inode for each in mine}
-    return sum(each.queue for each in listeners or () if each.inode in wanted)
+    return 0 if seen is None else sum(each.queue for each in seen.among({each.inode for each in mine}))

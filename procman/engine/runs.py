@@ -51,9 +51,9 @@ class Runs:
     """
 
     def __init__(
-        self, host: Host, home: Path, environment: Mapping[str, str], in_use: Callable[[], set[str]]
+        self, host: Host, home: Path, environment: Mapping[str, str], in_use: Callable[[str], bool]
     ) -> None:
-        """Begin nothing yet; `in_use` returns the markers of all runs that there are."""
+        """Begin nothing yet; `in_use` returns whether there is a run with this marker."""
         self._host = host
         self._environment = environment
         self._in_use = in_use
@@ -65,9 +65,8 @@ class Runs:
         A run whose app was renamed keeps a marker with its old name, and there may be a new app of that name:
         then the number is another than that of the run.
         """
-        in_use = self._in_use()
         free = (f"{self.project}{name}:{number}" for number in itertools.count(generation))
-        return next(marker for marker in free if marker not in in_use)
+        return next(marker for marker in free if not self._in_use(marker))
 
     def environment(self, config: AppConfig) -> dict[str, str]:
         """Return the environment that the app gets; its `env_file` is read anew.

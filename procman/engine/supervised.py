@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class Supervised:
     timer: Cancellable | None = None
     timer_at: float | None = None
     probe: Cancellable | None = None
+    checked_with: AppConfig | None = None  # at the newest check that was made
+    connected_at: float = -math.inf  # monotonic, of that check
     checks: deque[PastCheck] = field(default_factory=lambda: deque(maxlen=REMEMBERED))  # of its newest run
     readers: list[Cancellable] = field(default_factory=list)
 

@@ -56,6 +56,7 @@ class Diagnostics:
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
+        self._parsed: dict[bytes, Listener] = {}  # of the newest list: most of it is the same the next time
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -66,7 +67,9 @@ class Diagnostics:
     def listeners(self) -> tuple[Listener, ...] | None:
         """Return every TCP socket in LISTEN, of both families, or None where they can't be read."""
         with contextlib.suppress(OSError):
-            return tuple(map(_listener, self._dump(1 << TCP_LISTEN)))
+            known = self._parsed
+            self._parsed = {body: known.get(body) or _listener(body) for body in self._dump(1 << TCP_LISTEN)}
+            return tuple(self._parsed.values())
         with contextlib.suppress(OSError):
             return _read_proc()
         return None
@@ -138,13 +141,15 @@ class Diagnostics:
         interrupted = False
         while True:
             for kind, flags, body in _messages(self._socket.recv(65536)):
-                interrupted = interrupted or bool(flags & NLM_F_DUMP_INTERRUPTED)
-                if kind == NLMSG_DONE:
+                if flags & NLM_F_DUMP_INTERRUPTED:
+                    interrupted = True
+                if kind == SOCK_DIAG_BY_FAMILY:
+                    found.append(body)
+                elif kind == NLMSG_DONE:
                     return found, interrupted
-                if kind == NLMSG_ERROR:
+                elif kind == NLMSG_ERROR:
                     code = -struct.unpack_from("=i", body)[0]
                     raise OSError(code, os.strerror(code))
-                found.append(body)
             if len(found) > most:
                 raise OSError(errno.EMSGSIZE, "more sockets than are worth the time")
 

@@ -38,6 +38,7 @@ from procman.core.events import (
     Start,
     Stop,
     Suspected,
+    Unchanged,
     Unwanted,
 )
 from procman.core.machine import step
@@ -655,6 +656,7 @@ EVERY_EVENT = [
     Probed(GENERATION, Outcome.UNKNOWN, "can't tell"),
     Probed(GENERATION, Outcome.HELD, "held: `npm install` is running"),
     Suspected(GENERATION),
+    Unchanged(GENERATION),
     Exceeded(GENERATION, "uses 612MB"),
     Exited(GENERATION, 0, None, 0.0),
     Exited(GENERATION, None, "SIGKILL", 0.0),
