@@ -136,8 +136,7 @@ class TreeEnding:
         if fresh:
             self._note(self._host.signal(fresh, self._signal))
             self._signalled.update(member.identity for member in fresh)
-            members = self._host.tree(self._run)
-        if members:
+        if members:  # what they fork until one of them ends is found then
             self._watch = self._host.when_one_ends(members, self._look)
         elif self._reaped:
             self.cancel()

@@ -33,6 +33,8 @@ class OrderedStop:
 
     def ready(self, apps: Mapping[str, App], configs: Mapping[str, AppConfig]) -> list[tuple[str, Stop]]:
         """Return the stops whose time has come, and take them out of the line."""
+        if not self._waiting:
+            return []
         self._going = {name for name in self._going if name in apps and apps[name].state in ALIVE}
         held = {
             dependency
