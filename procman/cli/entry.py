@@ -1,7 +1,7 @@
 """Where `procman` begins.
 
-`status --json` is answered from here, with the socket and nothing else: click alone takes 30 ms, twice as
-long as the interpreter's own start. Whatever else was typed goes to `cli.main`.
+`status` and `status --json` are answered from here, with the socket and nothing else: click alone takes
+30 ms, twice as long as the interpreter's own start. Whatever else was typed goes to `cli.main`.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def _run(words: list[str]) -> int:
     rest = words
     if len(words) > 2 and words[0] in _FILE:
         file, rest = words[1], words[2:]
-    if len(rest) == 2 and rest[0] in _STATUS and rest[1] == "--json":
-        return _status(file)
+    if rest and rest[0] in _STATUS and rest[1:] in ([], ["--json"]):
+        return _status(file, as_json=len(rest) == 2)
     if "_PROCMAN_COMPLETE" in os.environ:
         from procman.cli.completing import complete
         from procman.cli.main import procman
@@ -62,22 +62,28 @@ def _run(words: list[str]) -> int:
     return run(words)
 
 
-def _status(file: str | None) -> int:
+def _status(file: str | None, *, as_json: bool) -> int:
     from procman.cli.failure import Failure, NoManager
     from procman.cli.project import find_project
     from procman.control.ask import Lost, NotRunning, Refused, ask_status
 
     try:
         project = find_project(file)
+        line = ask_status(project.home) if as_json else project.ask_status()
     except Failure as failure:
         return failure.tell()
-    try:
-        line = ask_status(project.home)
     except NotRunning:  # a prompt asks each second: which apps live on would take it 0.1 s to find out
         return NoManager(project.file).tell()
     except (Lost, Refused) as error:
         return project.failure(error).tell()
-    sys.stdout.buffer.write(line)
+    if as_json:
+        sys.stdout.buffer.write(line)
+        return exits.DONE
+    from json import loads
+
+    from procman.cli.shown import show
+
+    show(loads(line))
     return exits.DONE
 
 

@@ -1,15 +1,14 @@
-"""`procman status`; `status --json` alone is answered by `cli.entry`."""
+"""`procman status`; without an option, or with `--json` alone, it is answered by `cli.entry`."""
 
 from __future__ import annotations
 
 import json
-import sys
-import time
 
 import click
 
-from procman.cli import exits, options, render, talk
+from procman.cli import exits, options, render
 from procman.cli.project import find_project
+from procman.cli.shown import show
 
 
 @click.command()
@@ -36,9 +35,5 @@ def command(file: str | None, apps: tuple[str, ...], as_json: bool, watch: bool,
     if as_json:
         click.echo(render.as_json(document))
         return exits.DONE
-    coloured, width = talk.wants_colour(sys.stdout), talk.width(sys.stdout)
-    click.echo(render.status(document, now=time.time(), width=width, coloured=coloured, wide=wide))
-    unwell = render.unwell(document["apps"])
-    if unwell is not None:
-        talk.hint(f"`procman why {unwell}` tells how it came to that")
+    show(document, wide=wide)
     return exits.DONE
