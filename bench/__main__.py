@@ -1,14 +1,23 @@
-"""Runs the measurements that are named, or all of them: `python -m bench [NAME…]`."""
+"""Runs the measurements that are named, or all of them: `python -m bench [NAME…]`.
+
+`compare` runs procman beside its peers, which are installed below `~/.cache` first. With `--keep` its samples
+go into `bench/results.json`, of which `python -m bench.page` makes `docs/BENCHMARKS.md` and its chart.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import edit, idle, kill, listener, logs, start, status
+from bench import edit, idle, kill, listener, logs, page, start, status
+from bench.compare import FULL, QUICK, compare
 from bench.report import Report, describe_machine
-from bench.stamps import Program, describe_folder
+from bench.rivals import FIND
+from bench.stamps import HERE, Program, describe_folder
 
 MEASUREMENTS: Mapping[str, Callable[[Report, Program], None]] = {
     "kill": kill.measure,
@@ -19,22 +28,51 @@ MEASUREMENTS: Mapping[str, Callable[[Report, Program], None]] = {
     "edit": edit.measure,
     "logs": logs.measure,
 }
+ALL = (*MEASUREMENTS, "compare")
 
 
 def main() -> int:
     """Print every figure that was asked for, and how it stands to its goal."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(MEASUREMENTS)}; none means all")
-    names: list[str] = parser.parse_args().names
-    unknown = [name for name in names if name not in MEASUREMENTS]
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(ALL)}; none means all")
+    parser.add_argument("--quick", action="store_true", help="compare alone, with few rounds")
+    parser.add_argument("--only", default="", metavar="PEERS", help="compare these alone: procman,pm2")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep the samples of compare in bench/results.json"
+    )
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in ALL]
     if unknown:
-        parser.error(f"no measurement is called `{unknown[0]}`; expected one of {', '.join(MEASUREMENTS)}")
+        parser.error(f"no measurement is called `{unknown[0]}`; expected one of {', '.join(ALL)}")
+    only = [name for name in options.only.split(",") if name]
+    strangers = sorted(set(only) - {kind.name for kind in FIND})
+    if strangers:
+        parser.error(
+            f"no peer is called `{strangers[0]}`; expected of {', '.join(kind.name for kind in FIND)}"
+        )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all that was started is ended
+    _be_as_installed()
     report = Report(sys.stdout)
+    names = options.names or (["compare"] if options.quick else list(ALL))
     with Program() as program:
-        report.text(*describe_machine(), program.description, describe_folder())
-        for name in names or MEASUREMENTS:
-            MEASUREMENTS[name](report, program)
+        load = f"load average at the start: {os.getloadavg()[0]:.2f} (1 min)"
+        report.text(*describe_machine(), load, program.description, describe_folder())
+        for name in names:
+            if name != "compare":
+                MEASUREMENTS[name](report, program)
+    if "compare" in names:
+        keep = page.keep if options.keep else lambda found: None
+        found = compare(only, QUICK if options.quick else FULL, report.text, keep)
+        report.text("", *page.table(found))
     return 0
+
+
+def _be_as_installed() -> None:
+    """Run all Python as where it was installed: from compiled files, and buffered."""
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"):
+        os.environ.pop(name, None)
+    words = [sys.executable, "-m", "compileall", "-q", str(HERE.parent / "procman")]
+    subprocess.run(words, check=False, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

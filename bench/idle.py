@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import Path
 
+from bench.footprint import activity, pss
 from bench.project import Project
 from bench.report import Goal, Report
 from bench.stamps import Program
@@ -28,10 +28,10 @@ def measure(report: Report, program: Program) -> None:
             project.up()
             managers[name] = project.manager()
         time.sleep(SETTLE)
-        before = {name: _observe(pid) for name, pid in managers.items()}
-        closed = asyncio.run(_closed_within(WINDOW))
-        after = {name: _observe(pid) for name, pid in managers.items()}
-        memory = {name: _pss(pid) for name, pid in managers.items()}
+        before = {name: activity([pid]) for name, pid in managers.items()}
+        closed = asyncio.run(closed_within(WINDOW))
+        after = {name: activity([pid]) for name, pid in managers.items()}
+        memory = {name: pss([pid]) for name, pid in managers.items()}
     report.title(f"idle: a manager with no check due, over {WINDOW:g} s")
     for name in managers:
         wakeups, cpu = (b - a for a, b in zip(before[name], after[name], strict=True))
@@ -43,18 +43,7 @@ def measure(report: Report, program: Program) -> None:
         report.figure(f"memory (PSS), {name}", [size], "MB")
 
 
-def _observe(pid: int) -> tuple[float, float]:
-    """Return the voluntary context switches and the ms of CPU of a process so far, all threads together."""
-    switches, cpu = 0, 0
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        for line in (thread / "status").read_text().splitlines():
-            if line.startswith("voluntary_ctxt_switches:"):
-                switches += int(line.split()[1])
-        cpu += int((thread / "schedstat").read_text().split()[0])
-    return switches, cpu / 1e6
-
-
-async def _closed_within(seconds: float) -> int:
+async def closed_within(seconds: float) -> int:
     """Return how often the kernel's news of closed listeners wake whoever asks for them."""
     loop, wakeups, awake = asyncio.get_running_loop(), 0, False
 
@@ -78,11 +67,3 @@ async def _closed_within(seconds: float) -> int:
     if notices is not None:
         notices.close()
     return wakeups
-
-
-def _pss(pid: int) -> float:
-    """Return the MB of memory of a process, its share of what it shares with others."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise LookupError(f"the kernel does not tell the PSS of {pid}")

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUPERVISOR = "4.3.0"
+SUPERLANCE = "2.0.0"
+CIRCUS = "0.19.0"
+HONCHO = "2.0.0"
 PM2 = "7.0.4"
 PATIENCE = 300.0  # s for one download
 
@@ -33,12 +36,31 @@ class Peer:
 
 def supervisord() -> Peer:
     """Return supervisord, in an environment of its own."""
-    folder = _cache() / f"supervisor-{SUPERVISOR}"
-    command = folder / "bin" / "supervisord"
-    if not command.exists():
+    return _from_pypi("supervisor", SUPERVISOR, "supervisord")
+
+
+def httpok() -> Peer:
+    """Return superlance's httpok, which restarts what supervisord runs when it does not answer."""
+    return _from_pypi("superlance", SUPERLANCE, "httpok")
+
+
+def circus() -> Peer:
+    """Return circusd."""
+    return _from_pypi("circus", CIRCUS, "circusd")
+
+
+def honcho() -> Peer:
+    """Return honcho."""
+    return _from_pypi("honcho", HONCHO, "honcho")
+
+
+def _from_pypi(package: str, version: str, command: str) -> Peer:
+    folder = _cache() / f"{package}-{version}"
+    found = folder / "bin" / command
+    if not found.exists():
         _run(sys.executable, "-m", "venv", str(folder))
-        _run(str(folder / "bin" / "pip"), "install", "--quiet", f"supervisor=={SUPERVISOR}")
-    return Peer(SUPERVISOR, str(command), {})
+        _run(str(folder / "bin" / "pip"), "install", "--quiet", f"{package}=={version}")
+    return Peer(version, str(found), {})
 
 
 def pm2() -> Peer:
@@ -55,31 +77,47 @@ def pm2() -> Peer:
 
 def s6_log() -> Peer:
     """Return s6-log: the installed one, else the one of the distribution, unpacked beside the other peers."""
-    installed = shutil.which("s6-log")
+    return _from_debian("s6", "s6-log", ("s6", "libs6", "libskarnet", "libexecline"))
+
+
+def s6() -> Peer:
+    """Return s6-svscan, where it is installed: it runs `/usr/bin/s6-supervise` and no other."""
+    installed = shutil.which("s6-svscan")
+    if installed is None:
+        raise Missing("its package is not installed, and it does not run from another folder")
+    return Peer("installed", installed, {})
+
+
+def runit() -> Peer:
+    """Return runsvdir."""
+    return _from_debian("runit", "runsvdir", ("runit",))
+
+
+def _from_debian(package: str, command: str, needed: tuple[str, ...]) -> Peer:
+    installed = shutil.which(command)
     if installed is not None:
         return Peer("installed", installed, {})
-    folder = _cache() / "s6"
-    command = folder / "usr" / "bin" / "s6-log"
-    if not command.exists():
-        _unpack_s6(folder)
+    folder = _cache() / package
+    found = folder / "usr" / "bin" / command
+    if not found.exists():
+        _unpack(package, folder, needed)
     libraries = [str(path.parent) for path in (folder / "usr" / "lib").glob("*/libskarnet.so.*")]
-    version = (folder / "version").read_text()
-    return Peer(version, str(command), {"LD_LIBRARY_PATH": os.pathsep.join(libraries)})
+    path = f"{found.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": path} | ({"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {})
+    return Peer((folder / "version").read_text(), str(found), environment)
 
 
-def _unpack_s6(folder: Path) -> None:
+def _unpack(package: str, folder: Path, needed: tuple[str, ...]) -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise Missing("it is not installed, and there is no apt to get it with")
     folder.mkdir(parents=True, exist_ok=True)
-    depends = _run("apt-cache", "depends", "--recurse", "--important", "s6")
-    names = {
-        line for line in depends.splitlines() if line.startswith(("s6", "libs6", "libskarnet", "libexecline"))
-    }
+    depends = _run("apt-cache", "depends", "--recurse", "--important", package)
+    names = {line for line in depends.splitlines() if line.startswith(needed)}
     _run("apt-get", "download", *sorted(names), cwd=folder)
-    for package in folder.glob("*.deb"):
-        _run("dpkg-deb", "-x", str(package), str(folder))
-        if package.name.startswith("s6_"):
-            (folder / "version").write_text(package.name.split("_")[1])
+    for archive in folder.glob("*.deb"):
+        _run("dpkg-deb", "-x", str(archive), str(folder))
+        if archive.name.startswith(f"{package}_"):
+            (folder / "version").write_text(archive.name.split("_")[1])
 
 
 def _cache() -> Path:

@@ -77,7 +77,6 @@ def describe_machine() -> list[str]:
     return [
         f"procman {__version__}, {platform.python_implementation()} {platform.python_version()}",
         f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} x {_processor()}",
-        f"load average at the start: {os.getloadavg()[0]:.2f} (1 min)",
     ]
 
 

@@ -51,13 +51,13 @@ class Stamps:
         """Listen no longer."""
         os.close(self._descriptor)
 
-    def take(self, count: int) -> list[Stamp]:
-        """Return the next `count` stamps, oldest first.
+    def take(self, count: int, patience: float = PATIENCE) -> list[Stamp]:
+        """Return the next `count` stamps, oldest first, waiting `patience` seconds at most.
 
         Raises:
             TimeoutError: so many have not come.
         """
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience
         while len(self._pending) < count:
             left = until - time.monotonic()
             if left <= 0 or not select.select([self._descriptor], [], [], left)[0]:
