@@ -11,9 +11,8 @@ from collections.abc import Collection
 from procman.core.verdict import Listener
 from procman.host.base import Host
 
-SHARED = (
-    0.02  # s that one look serves others; a listener that is closed meanwhile is announced, and ends that
-)
+SHARED = 0.02  # s that one look serves others; a listener that closes meanwhile is announced, and ends that
+BEFORE_START = 0.005  # s that it serves starts: an app takes 30 ms to bind, and may lose its port until then
 
 
 class Seen:
@@ -63,7 +62,7 @@ class Listening:
 
     def in_the_way(self, port: int) -> Listener | None:
         """Return a listener that holds a port, or None when it is free or can't be told."""
-        seen = self.recent()
+        seen = self.recent(BEFORE_START)
         if seen is not None and seen.on(port):
             seen = self.look()  # it may just have gone
         return None if seen is None else next(iter(seen.on(port)), None)

@@ -47,6 +47,7 @@ class Socket:
     listener: Listener
     spec: Listen
     owner: Process
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +359,7 @@ class Machine:
                 return
             port += 1
         inode = self._number()
-        socket = Socket(Listener(spec.address, port, inode, 0), spec, process)
+        socket = Socket(Listener(spec.address, port, inode, 0), spec, process, self.now)
         self.sockets.append(socket)
         if spec.until is not None:
             self._when_alive(process, spec.until - spec.after, partial(self.close, socket))

@@ -27,7 +27,7 @@ TOP_LEVEL: dict[str, frozenset[str]] = {
     "__init__": frozenset(),
     "__main__": frozenset({"cli"}),
     "lean": frozenset(),
-    "own_log": frozenset(),
+    "own_log": frozenset({"host", "logs"}),
     "manager": frozenset(  # puts them together
         {"config", "control", "core", "engine", "history", "host", "lean", "logs", "own_log"}
     ),

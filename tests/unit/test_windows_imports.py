@@ -57,8 +57,8 @@ import procman
 for_others = {
     "procman.host." + name
     for name in (
-        "cgroups debuggers fifo inotify linux listed macos open_files ports posix procfs pty rights"
-        " trees vitals"
+        "cgroups debuggers fifo inotify linux listed macos open_files place_notices ports posix procfs"
+        " pty rights trees vitals"
     ).split()
 }
 names = [each.name for each in pkgutil.walk_packages(procman.__path__, "procman.")]
@@ -100,6 +100,7 @@ BY_READINESS = {
     "host/interrupts.py",  # behind a question for the platform
     "host/kqueue.py",
     "host/linux.py",
+    "host/place_notices.py",
     "host/ports.py",
     "host/posix.py",
     "host/probes.py",  # `task_probes.py` is for Windows

@@ -24,6 +24,7 @@ from procman.core.verdict import Judgement, Verdict, judge
 from procman.engine.circle import Circle
 from procman.engine.context import Context
 from procman.engine.engine import Engine
+from procman.engine.listening import Listening
 from procman.engine.stopping import OrderedStop
 from procman.engine.supervised import Supervised
 from procman.host.base import Run
@@ -255,8 +256,8 @@ def believes_whoever_answers(
     return Judgement(Verdict.OWN, own_addresses=addresses) if found.verdict is Verdict.STRANGER else found
 
 
-@_replaces("procman.engine.circle", "in_the_way", "vitejs/vite: starts where somebody else listens already")
-def starts_on_a_port_that_is_taken(listeners: Any, port: int) -> None:
+@_replaces(Listening, "in_the_way", "vitejs/vite: starts where somebody else listens already")
+def starts_on_a_port_that_is_taken(listening: Listening, port: int) -> None:
     return None
 
 

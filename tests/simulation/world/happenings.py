@@ -183,7 +183,8 @@ def _come(world: World, what: of.Strangers) -> None:
     stranger = machine.start(Program() if what.beside else Program(listens=(listen,)), STRANGER)
     if what.beside:
         inode = machine._number()
-        machine.sockets.append(Socket(Listener(what.address, table.port, inode, 0), listen, stranger))
+        listener = Listener(what.address, table.port, inode, 0)
+        machine.sockets.append(Socket(listener, listen, stranger, machine.now))
     _later(world, what.seconds, lambda: machine.end(stranger, Ended(0, None)))
 
 

@@ -16,6 +16,7 @@ from procman.core.transitions import KILL_AGAIN
 from procman.core.verdict import Verdict
 from procman.engine.context import AFTERMATH
 from procman.engine.events import Transition
+from procman.engine.listening import BEFORE_START
 from procman.engine.supervised import Supervised
 from tests.simulation.world.happenings import calm_down
 from tests.simulation.world.scenario import COMES_UP, ENDS_WELL, SERVERS
@@ -255,7 +256,11 @@ class Promises:
         if not wish:
             raise Broken("nothing is started that nobody wants", f"{app} is started")
         port, machine = supervised.config.port, self._world.machine
-        taken = [each.owner for each in machine.sockets if each.listener.port == port]
+        taken = [
+            each.owner
+            for each in machine.sockets
+            if each.listener.port == port and self._now - each.since > BEFORE_START
+        ]
         if taken and machine.readable and supervised.config.port_policy is not PortPolicy.FOLLOW:
             seen = f"{app} is started, and `{taken[0].command}` {taken[0].pid} listens on {port}"
             raise Broken("no start on a port that somebody else holds", seen)
