@@ -4,7 +4,8 @@ The last of these that has a variable wins:
 
 1. the environment of the manager, without what npm adds for its own scripts; with `inherit_env = false` only
    what every program needs (`NEEDED`); of an app with a `user`, `HOME` and its like are that user's; with
-   `tty` a `TERM`, where that has none; `PWD` is the folder of the app;
+   `tty` a `TERM`, where that has none; `PWD` is the folder of the app; of a manager that is a service `PATH`
+   is completed (`node_path`);
 2. the files of `env_file`, in order;
 3. `PORT`, where the app declares a `port`: checks go there, so an `env_file` that says otherwise would only
    hide the app from them;
@@ -23,8 +24,10 @@ from dataclasses import dataclass
 
 from procman.config.diagnostics import Diagnostic, InvalidConfig, MissingFile
 from procman.config.env_file import EnvFile, parse_env_file
+from procman.config.node_path import SWITCH, find_path
 from procman.config.source import read_text, shown_path
 from procman.core.config import AppConfig
+from procman.core.identity import FOR_THE_MANAGER
 
 NEEDED = frozenset(("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"))  # and LC_*
 # Without the first four no program of Windows starts another one, or finds a library of the system's.
@@ -73,7 +76,8 @@ def build_environment(
     Raises:
         InvalidConfig: an env file is not there or has broken lines; every error of every file.
     """
-    return merge_environment(app, manager_env, read_env_files(app), port=app.port if port is None else port)
+    inherited, _ = complete_path(manager_env, app.cwd)
+    return merge_environment(app, inherited, read_env_files(app), port=app.port if port is None else port)
 
 
 def read_env_files(app: AppConfig) -> tuple[EnvFile, ...]:
@@ -115,11 +119,13 @@ def trace_environment(
     sources: dict[str, list[str]] = {}
 
     own = account or {}
+    inherited, chosen = complete_path({**manager_env, **own}, app.cwd)
 
     def note(name: str, source: str) -> None:
+        if source == MANAGER and name == "PATH" and chosen is not None:
+            source = f"{MANAGER}; {chosen}"
         sources.setdefault(name, []).append(USER if source == MANAGER and name in own else source)
 
-    inherited = {**manager_env, **own}
     found = merge_environment(app, inherited, read_env_files(app), port=app.port, note=note)
     return tuple(
         Origin(name, found[name], sources[name][-1], tuple(sources[name][:-1])) for name in sorted(found)
@@ -135,7 +141,7 @@ def merge_environment(
     note: Note = lambda name, source: None,
 ) -> dict[str, str]:
     """Return what an app gets, given the env files that were read."""
-    inherited = without_npm(manager_env)
+    inherited = without_service(without_npm(manager_env))
     result = {name: value for name, value in inherited.items() if app.inherit_env or _is_needed(name)}
     for name in result:
         note(name, MANAGER)
@@ -181,6 +187,24 @@ def without_npm(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if not name.startswith("npm_") and name != "INIT_CWD"
     }
+
+
+def without_service(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what a service manager says to the manager alone."""
+    return {
+        name: value for name, value in environment.items() if name not in FOR_THE_MANAGER and name != SWITCH
+    }
+
+
+def complete_path(environment: Mapping[str, str], cwd: str) -> tuple[Mapping[str, str], str | None]:
+    """Return the environment with the PATH for an app in `cwd`, and what has decided on its node.
+
+    Only where `PROCMAN_PATH=auto` says that no shell has made that PATH; else it is as it was, and None.
+    """
+    if environment.get(SWITCH) != "auto":
+        return environment, None
+    path, why = find_path(cwd, environment)
+    return {**environment, "PATH": path}, why
 
 
 def expand(text: str, lookup: Lookup) -> str:

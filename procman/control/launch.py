@@ -21,7 +21,7 @@ from procman.control import endpoint
 from procman.control.ask import NotRunning
 from procman.control.client import call
 from procman.control.protocol import Request
-from procman.core.identity import MARKER
+from procman.core.identity import FOR_THE_MANAGER, MARKER
 
 # -P: with -m alone the project's folder would come first on the path, and a `json.py` in it be imported
 MANAGER = (sys.executable, "-P", "-m", "procman.manager")
@@ -130,8 +130,9 @@ def _demand_busy(answer: dict[str, Any], code: int, home: str) -> None:
 def _spawn(file: str, home: str, words: Sequence[str]) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     """Start a manager, and return it with what it says once it is ready or knows that it won't be."""
     read, write = os.pipe()
-    # A manager belongs to no run, though `up` may have been typed inside an app.
-    environment = {name: value for name, value in os.environ.items() if name != MARKER}
+    # A manager belongs to no run and to no service, though `up` may have been typed inside one.
+    not_ours = {MARKER, *FOR_THE_MANAGER}
+    environment = {name: value for name, value in os.environ.items() if name not in not_ours}
     try:
         with open(os.path.join(home, endpoint.LOG), "ab", opener=_not_elsewhere) as log:
             process = _detached(words, write, os.path.dirname(file), environment, log)

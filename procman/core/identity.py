@@ -6,6 +6,16 @@ from dataclasses import dataclass
 
 MARKER = "PROCMAN_RUN"  # the variable in the environment of every process that procman started
 
+# What systemd and its kin say to the one process that they have started, and to no child of it: with
+# `NOTIFY_SOCKET` an app could answer for its manager, and with `LISTEN_FDS` take pipes for sockets.
+FOR_THE_MANAGER = frozenset(
+    (
+        "INVOCATION_ID", "JOURNAL_STREAM", "LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "MAINPID",
+        "MANAGERPID", "MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE", "NOTIFY_SOCKET", "SYSTEMD_EXEC_PID",
+        "WATCHDOG_PID", "WATCHDOG_USEC", "XPC_SERVICE_NAME",
+    )
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:

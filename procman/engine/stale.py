@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from procman.config.diagnostics import InvalidConfig
+from procman.config.environment import complete_path
 from procman.config.source import read_text
 from procman.core.config import AppConfig
 from procman.core.plan import AppChange, Plan, Verb
@@ -125,7 +126,8 @@ class Staleness:
                 yield f"{where} asks for node `{range_}`, and it has {major}"
 
     def _major(self, config: AppConfig, now: float) -> int | None:
-        path = dict(config.env).get("PATH", self._environment.get("PATH"))
+        inherited, _ = complete_path(self._environment, config.cwd)
+        path = dict(config.env).get("PATH", inherited.get("PATH"))
         known = self._nodes.get(path)
         if known is None or now - known[0] >= KEPT_FOR:
             import shutil  # 0.15 MB, with every compression there is
