@@ -2,6 +2,8 @@
 
 Started by `procman.control.launch` as `python -m procman.manager --file F --home H --ready FD`. It says once
 on the descriptor whether it is ready, busy (another one runs here) or why it can't be, as a line of JSON.
+`procman service run` becomes it with `--then up`: it starts the apps itself, tells the service manager how it
+is (`engine/heartbeat.py`), and says on stderr, which is the journal, why it can't be.
 """
 
 from __future__ import annotations
@@ -33,22 +35,28 @@ from procman.control.launch import MANAGER, receive_ready
 from procman.control.server import Server
 from procman.core.config import Config, HistoryBudget, ManagerConfig
 from procman.core.journal import Kind, Record
+from procman.core.service import SERVICE_BUSY
 from procman.core.view import spell_time
 from procman.engine.engine import Engine
 from procman.engine.events import Notice, Problem, Receipt, Reloaded, Transition
+from procman.engine.heartbeat import Heartbeat
+from procman.engine.journal_log import JournalHandler
+from procman.engine.mistake import wait_until_valid
 from procman.engine.succession import Terminals
 from procman.engine.tenure import Tenure
 from procman.engine.upgrade import Upgrade
 from procman.history.store import History
-from procman.host import make_host
+from procman.host import enter_leaf, make_host
 from procman.host.base import Unseen, Unsupported
-from procman.host.claim import Claim, claim
+from procman.host.claim import Claim, claim, holder_of
 from procman.host.interrupts import take_signals
+from procman.host.notify import Notifier, is_journal, watchdog
 from procman.logs.read import last_lines, plain
 from procman.own_log import OwnLog
 
 DOWN_WITHIN = 5.0  # seconds for the command that started us to end something to say so
 TIDY_AFTER = 3.0  # seconds: most projects are up by then
+CLAIM_WITHIN = 2.0  # seconds for a service to become the manager
 EVIDENCE_LINES = 200  # of an app's output, kept with what is known of it before it is ended
 LONGEST_LINE = 2000  # characters of each
 ALL = HistoryBudget(1 << 62, float("inf"))
@@ -60,20 +68,25 @@ def main(arguments: list[str]) -> int:
 
     Args:
         arguments: pairs of an option and its value. `--file`, `--home` and `--ready` are always there;
-        `--then down` ends what a former manager left, and nothing else; `--lock`, `--socket` and
-        `--terminals` are descriptors of the manager that this one has replaced in place; `--trial yes` only
-        finds out whether it could.
+        `--then down` ends what a former manager left, and nothing else; `--then up` is a service, which
+        starts the apps itself; `--lock`, `--socket` and `--terminals` are descriptors of the manager that
+        this one has replaced in place; `--trial yes` only finds out whether it could.
     """
     lean.settle()
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     if "--trial" in options:
         return _trial(options["--file"])
     home, ready = options["--home"], receive_ready(options["--ready"])
-    claimed = Claim(home, int(options["--lock"])) if "--lock" in options else claim(home)
-    if claimed is None:
-        _say(ready, {"busy": True})
-        return 0
+    is_service = options.get("--then") == "up"
+    if is_service and "INVOCATION_ID" in os.environ:  # of systemd, which has delegated a cgroup to us
+        enter_leaf()
     try:
+        if is_service:
+            wait_until_valid(options["--file"], Notifier(os.environ), _complain)
+        claimed = Claim(home, int(options["--lock"])) if "--lock" in options else _claim(home, is_service)
+        if claimed is None:
+            _say(ready, {"busy": True})
+            return SERVICE_BUSY if is_service else 0
         config, digest = _config(options["--file"], only_to_end=options.get("--then") == "down")
         Path(home, "run").mkdir(mode=0o700, parents=True, exist_ok=True)
         _leave_schema(Path(home))
@@ -82,10 +95,36 @@ def main(arguments: list[str]) -> int:
         _say(ready, {"error": error.render(), "exit": 2})
         return 2
     except (OSError, Unsupported, Unseen) as error:
-        log.exception("the manager ends")
+        if log.handlers or not is_service:  # it began; or stderr is its log
+            log.exception("the manager ends")
         _say(ready, {"error": f"the manager could not start: {error}", "exit": 1})
         return 1
     return 0
+
+
+def _claim(home: str, is_service: bool) -> Claim | None:
+    """Return the claim on the state folder, or None if another manager has it.
+
+    Whoever only asks who has it has it for an instant: a service asks again before it gives up for good.
+
+    Raises:
+        OSError: the folder can't be used.
+    """
+    deadline = time.monotonic() + (CLAIM_WITHIN if is_service else 0.0)
+    if is_service:
+        prepare_home(home)
+    while (claimed := claim(home)) is None and time.monotonic() < deadline:
+        time.sleep(CLAIM_WITHIN / 20)
+    if claimed is None and is_service:
+        who = f"manager {holder_of(home) or '?'}, which this service has not started,"
+        _complain(f"{who} has `{home}`\nhint: `procman down` ends it; start the service then")
+    return claimed
+
+
+def _complain(text: str) -> None:
+    """Say on stderr why there is no manager, in the journal as an error."""
+    level = "<3>" if is_journal(os.environ, 2) else ""
+    print("\n".join(f"{level}{line}" for line in text.splitlines()), file=sys.stderr)
 
 
 def _config(file: str, *, only_to_end: bool) -> tuple[Config, str]:
@@ -140,9 +179,19 @@ async def _manage(
     )
     engine.subscribe(_log)
     engine.subscribe(lambda _notice: history.set_budget(engine.config.manager.history))
-    _take_signals(loop, engine)
+    heartbeat = Heartbeat(
+        host,
+        Notifier(os.environ),
+        watchdog(os.environ),
+        lambda: engine.apps,
+        lambda: engine.configs,
+        lambda: engine.closing,
+    )
+    engine.subscribe(heartbeat.on_notice)
+    _take_signals(loop, engine, heartbeat)
 
     def farewell() -> None:
+        heartbeat.replaced()
         history.add(_milestone("replaced", "makes room for the version that is installed now"))
         history.close()
         logging.shutdown()
@@ -158,14 +207,20 @@ async def _manage(
 
     loop.call_later(TIDY_AFTER, lean.give_back)
     tenure.begin(partial(_restore, Path(home), server, engine, reopen_log), let_go, engine.report)
-    if options.get("--then") == "down":
-        loop.call_later(DOWN_WITHIN, engine.shutdown)  # if nobody asks for it
-    else:
-        engine.begin()
+    match options.get("--then"):
+        case "down":
+            loop.call_later(DOWN_WITHIN, engine.shutdown)  # if nobody asks for it
+        case "up":
+            engine.begin_service()
+        case _:
+            engine.begin()
     log.info("manager %d, version %s, is ready for %s", os.getpid(), __version__, config.file)
     _say(ready, {"ready": True})
+    heartbeat.begin()
     await over.wait()
     tenure.close()
+    heartbeat.stopping()
+    heartbeat.close()
     if tenure.is_lost:
         history.close()
         reopen_log()
@@ -242,14 +297,15 @@ def _terminals(options: Mapping[str, str]) -> Terminals:
     return {name: (generation, master, slave) for name, (generation, master, slave) in passed.items()}
 
 
-def _take_signals(loop: asyncio.AbstractEventLoop, engine: Engine) -> None:
+def _take_signals(loop: asyncio.AbstractEventLoop, engine: Engine, heartbeat: Heartbeat) -> None:
     """INT and TERM stop everything, a second one at once; HUP reads the file again."""
 
     def stop(name: str) -> None:
         log.info("%s: %s", name, "kills everything" if engine.closing else "stops everything")
+        heartbeat.stopping()
         engine.shutdown(force=engine.closing)
 
-    take_signals(loop, stop, engine.reload)
+    take_signals(loop, stop, partial(heartbeat.reload, engine.reload))
 
 
 def _log(notice: Notice) -> None:
@@ -270,7 +326,7 @@ def _log(notice: Notice) -> None:
 
 
 def _log_to(path: Path, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
-    """Log to a file of bounded size, and in colour to a terminal if there is one.
+    """Log to a file of bounded size, in colour to a terminal, and with levels to the journal if there is one.
 
     Returns:
         What is to be called when the file was deleted: the next line goes into a new one.
@@ -285,12 +341,16 @@ def _log_to(path: Path, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
         terminal = colorlog.StreamHandler()
         terminal.setFormatter(colorlog.ColoredFormatter("%(log_color)s%(asctime)s %(message)s", "%H:%M:%S"))
         log.addHandler(terminal)
+    elif is_journal(os.environ, 2):
+        log.addHandler(JournalHandler())
     return file.reopen
 
 
 def _say(ready: int, answer: dict[str, Any]) -> None:
     """Answer whoever started this manager, if it still listens."""
     if ready < 0:
+        if "error" in answer:
+            _complain(str(answer["error"]))
         return
     with contextlib.suppress(OSError):
         os.write(ready, json.dumps(answer).encode() + b"\n")

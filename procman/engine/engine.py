@@ -104,6 +104,15 @@ class Engine:
             self._tell(inherited)
         self._circle.drain()
 
+    def begin_service(self) -> None:
+        """Begin, and want every app up but those that a former manager of this boot has left as they were.
+
+        So all start with the machine and after a `down`. After a crash of the manager, what its user had
+        stopped stays stopped.
+        """
+        self.begin()
+        self.up(self._succession.unknown, explicit=False, cause="started with the service")
+
     def hand_over(self) -> Terminals:
         """Let go of every app as it is, for a successor to take back; nothing may be asked any more.
 
@@ -205,19 +214,22 @@ class Engine:
         """Return the names of the apps that `patterns` mean; see `core.selection`."""
         return select(patterns, self.configs)
 
-    def up(self, names: Sequence[str], explicit: bool) -> tuple[str, ...]:
+    def up(
+        self, names: Sequence[str], explicit: bool, cause: str = "started by `procman up`"
+    ) -> tuple[str, ...]:
         """Want `names` up, with what they depend on, and return all that is wanted by that.
 
         Args:
             names: apps of the file.
             explicit: whether somebody named them; else those without `autostart` stay as they are.
+            cause: why.
         """
         staying = self._staying(names)
         chosen = [name for name in staying if explicit or self._circle.supervised[name].config.autostart]
         wanted = with_dependencies(chosen, self._dependencies())
         for name in wanted:
             if self._circle.supervised[name].app.state is not State.COMPLETED:
-                self._want(name, events.Start("started by `procman up`"))
+                self._want(name, events.Start(cause))
         self._circle.drain()
         return wanted
 

@@ -26,6 +26,7 @@ class Succession:
     def __init__(self, host: Host, records: Records) -> None:
         self._host = host
         self._records = records
+        self.unknown: tuple[str, ...] = ()  # apps of the file that no manager of this boot has left
 
     def take_back(self, circle: Circle, terminals: Terminals) -> tuple[Problem | TakenBack, ...]:
         """Go on with every run that lives, end those whose app has left the file, start none twice.
@@ -69,6 +70,9 @@ class Succession:
         self._records.sweep(circle.supervised, runs)
         for descriptor in (each for ends in passed.values() for each in ends):
             os.close(descriptor)
+        self.unknown = tuple(
+            name for name, record in records.items() if record is None and name not in newest
+        )
         return tuple(told)
 
     def pass_on(self, circle: Circle) -> Terminals:

@@ -47,3 +47,14 @@ def variables_of(user: str) -> dict[str, str]:
         from procman.host.rights import variables
 
         return variables(user)
+
+
+def enter_leaf() -> None:
+    """Move a manager that is a service into a cgroup of its own, below the one that it was given.
+
+    Nothing where there are no cgroups, or none that this user may change.
+    """
+    if sys.platform == "linux":
+        from procman.host import cgroups
+
+        cgroups.enter_leaf()

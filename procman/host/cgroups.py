@@ -5,7 +5,8 @@ out of its cgroup: this finds what `Trees` can't claim. Where no hierarchy of ve
 for an ordinary user without systemd, nothing here does anything, and nothing here is told when it fails.
 
 The run `0123456789ab:web:4` has the cgroup `procman-0123456789ab/web:4` below that of its manager: the next
-manager knows it by that name, and nothing without such a name is touched.
+manager knows it by that name, and nothing without such a name is touched. A manager that is a service of
+systemd is in `procman-manager` below the cgroup that was delegated to it, and its runs are beside that.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if sys.platform != "win32":
 assert sys.platform != "win32"
 
 MARKER = re.compile(r"([\w.-]+):(\w[\w.-]*:\d+)", re.ASCII)  # one that can be made a name
+LEAF = "procman-manager"  # of a manager to whom a cgroup was delegated
 RUN = re.compile(r"/procman-[\w.-]+/\w[\w.-]*:\d+(/|$)", re.ASCII)  # in the path of a cgroup
 
 
@@ -52,6 +54,7 @@ class Cgroups:
             self._path = self._path[: inside.start()] or "/"
             if self.base is not None:
                 _move(self.base, os.getpid())
+        self._path = self._path.removesuffix(f"/{LEAF}")
 
     @cached_property
     def base(self) -> str | None:
@@ -152,6 +155,18 @@ class Cgroups:
     @cached_property
     def _mount(self) -> tuple[str, str] | None:
         return procfs.cgroup_mount()
+
+
+def enter_leaf() -> None:
+    """Move this process, to which the cgroup that it is in was delegated, into a leaf of that.
+
+    A cgroup that gives controllers to those below it may hold no process itself ("no internal processes",
+    cgroups(7)), so the one of the unit is left free: whoever wants may give controllers to the runs in it.
+    systemd does this too (`DelegateSubgroup=`), from version 254 on; this way it is the same everywhere.
+    """
+    base = Cgroups().base
+    if base is not None:
+        _gather(f"{base}/{LEAF}", os.getpid())
 
 
 def _name(marker: str) -> str | None:

@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from procman.core.service import LOOK_EVERY, on_the_beat
+
 SETTLE = 0.05  # s from a notice to the look: an editor's save is several operations
-LOOK_EVERY = 10.0  # s; 6 wake-ups a minute, for all files together
 LOOK_EVERY_UNNOTICED = 0.5  # s, where the system gives no notices: a change is to be seen within a second
 SAME_TICK = 0.03  # s; a kernel before 6.13 gives two writes within 10 ms the same time
 SYMLINKS_FOLLOWED = 40  # the kernel's own limit (path_resolution(7))
@@ -182,4 +183,4 @@ class FileWatcher:
         self._notices.want({place: frozenset(names) for place, names in places.items()})
         if self._watches:
             every = LOOK_EVERY if self._notices.work else LOOK_EVERY_UNNOTICED
-            self._timer = self._loop.call_later(every, self._look)
+            self._timer = self._loop.call_at(on_the_beat(self._loop.time(), every), self._look)
