@@ -43,6 +43,7 @@ COMMANDS = {
     "remove": "take apps out of the file",
     "import": "write the file from another tool's: a Procfile, compose.yaml, supervisord.conf…",
     "export": "write files for another tool: systemd, launchd, compose, Kubernetes, a Procfile",
+    "service": "start the apps with the machine: systemd, launchd, a Windows service",
     "upgrade": "replace the running manager by the installed version; no app notices",
     "ports": "show who listens where on this machine, and whose that is",
     "free": "end what holds a port: an orphan at once, anybody else if you say so",

@@ -21,7 +21,7 @@ from procman.engine.adoption import newest_runs
 from procman.engine.doctor import Patient, Reached, examine
 from procman.engine.findings import Finding, Grade
 from procman.engine.freeing import Freed, Freeing, Permit, permit, targets
-from procman.engine.local import this_machine, variables_of
+from procman.engine.local import services_of, this_machine, variables_of
 from procman.engine.ports import Current, Holding, last_sign, look, rows, tell_apart
 from procman.engine.runs import project_mark
 
@@ -106,7 +106,9 @@ def examine_here(file: str, home: str) -> list[Finding]:
     async def run() -> list[Finding]:
         with this_machine() as host:
             folder = Path(home)
-            patient = Patient(host, file, folder, folder / endpoint.SOCKET, os.environ, manager, silence)
+            socket = folder / endpoint.SOCKET
+            services = services_of(file)
+            patient = Patient(host, file, folder, socket, os.environ, manager, silence, services)
             return list(examine(patient))
 
     return asyncio.run(run())

@@ -19,10 +19,13 @@ from procman.config.read import InvalidConfig, read_config
 from procman.core.config import Config
 from procman.core.identity import MARKER
 from procman.engine.doctor_apps import check_app
+from procman.engine.doctor_service import check_service
 from procman.engine.doctor_state import check_silent, check_state
 from procman.engine.findings import Finding, fail, ok, warn
+from procman.engine.installation import beside, passing
 from procman.engine.ports import Current, Holding, last_sign, look, orphans, tell_apart
 from procman.engine.runs import project_mark
+from procman.engine.service import Installation, Wish
 from procman.host.base import Host
 from procman.host.facts import Facts, Limit, gather, version_of
 
@@ -55,6 +58,7 @@ class Patient:
     environment: Mapping[str, str]  # of the command: what a manager that it starts would have
     manager: Reached | None  # None: none answers
     silence: str | None = None  # why a manager that is there did not answer
+    services: tuple[Installation, ...] = ()  # of this user and of the machine, installed or not
 
 
 def examine(
@@ -81,6 +85,10 @@ def examine(
         yield check_silent(patient.home, patient.socket, patient.silence)
     else:
         yield _manager(patient, patient.manager)
+    if config is not None:
+        for service in patient.services:
+            wish = Wish(config, service.manager.system, patient.environment)
+            yield from check_service(service, wish, patient.manager.pid if patient.manager else None)
     holdings, left = _look(patient)
     yield from left
     if config is None:
@@ -105,33 +113,25 @@ def _installation() -> Iterator[Finding]:
         yield ok("python", f"Python {version} at `{sys.executable}`")
     else:
         yield warn("python", f"Python {version} is not among those that procman is tested on, {tested}")
-    passing = _passing(sys.prefix)
-    if passing is not None:
+    kind = passing(sys.prefix)
+    if kind is not None:
         yield warn(
             "procman",
-            f"procman {__version__} is installed in `{sys.prefix}`, {passing} that may be cleaned "
+            f"procman {__version__} is installed in `{sys.prefix}`, {kind} that may be cleaned "
             "while its manager runs",
             "install it to stay, for example with `pipx install` or `uv tool install`",
         )
         return
     first = shutil.which("procman")
-    beside = os.path.join(os.path.dirname(sys.executable), "procman")
-    if first is not None and os.path.exists(beside) and not os.path.samefile(first, beside):
+    ours = beside()
+    if first is not None and os.path.exists(ours) and not os.path.samefile(first, ours):
         yield warn(
             "procman",
             f"procman {__version__} runs from `{sys.prefix}`, but `procman` on PATH is `{first}`",
-            f"`{beside}` is the one that was asked",
+            f"`{ours}` is the one that was asked",
         )
     else:
         yield ok("procman", f"procman {__version__} in `{sys.prefix}`")
-
-
-def _passing(prefix: str) -> str | None:
-    """Return what kind of folder it is if a cleaner may empty it, as it does for `uvx` and `pipx run`."""
-    path = Path(os.path.realpath(prefix))
-    if ".cache" in path.parts:
-        return "a cache"
-    return "a temporary folder" if path.is_relative_to(os.path.realpath(tempfile.gettempdir())) else None
 
 
 def _limits(machine: Facts, count: int) -> Iterator[Finding]:

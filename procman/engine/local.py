@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from procman import host
-from procman.host.base import Host
+from procman.engine.service import Installation
+from procman.host.base import Host, Unsupported
+from procman.host.service_manager import NotDone, ServiceManager
+
+__all__ = ["NotDone", "service_manager", "services_of", "this_machine", "variables_of"]
 
 
 @contextmanager
@@ -22,6 +26,22 @@ def this_machine() -> Iterator[Host]:
         yield machine
     finally:
         machine.close()
+
+
+def service_manager(*, system: bool) -> ServiceManager:
+    """Return what starts services here, for the machine or for this user; raises `NotDone`."""
+    try:
+        return host.make_service_manager(system=system)
+    except Unsupported as error:
+        raise NotDone(str(error)) from error
+
+
+def services_of(file: str) -> tuple[Installation, ...]:
+    """Return the services of a project, this user's and the machine's, be they installed or not."""
+    try:
+        return tuple(Installation(service_manager(system=system), file) for system in (False, True))
+    except NotDone:
+        return ()
 
 
 def variables_of(user: str) -> dict[str, str]:

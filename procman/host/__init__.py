@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from procman.host.base import Host
+    from procman.host.service_manager import ServiceManager
 
 
 def make_host(loop: asyncio.AbstractEventLoop) -> Host:
@@ -47,6 +48,29 @@ def variables_of(user: str) -> dict[str, str]:
         from procman.host.rights import variables
 
         return variables(user)
+
+
+def make_service_manager(*, system: bool) -> ServiceManager:
+    """Return what starts services on the machine we run on, for all users or for this one.
+
+    Raises:
+        Unsupported: there is none that we know.
+    """
+    if sys.platform == "linux":
+        from procman.host.systemd import Systemd
+
+        return Systemd(system=system)
+    if sys.platform == "darwin":
+        from procman.host.launchd import Launchd
+
+        return Launchd(system=system)
+    if sys.platform == "win32":
+        from procman.host.windows_service import WindowsServices
+
+        return WindowsServices(system=system)
+    from procman.host.base import Unsupported
+
+    raise Unsupported(f"procman installs no service on `{sys.platform}` yet")
 
 
 def enter_leaf() -> None:

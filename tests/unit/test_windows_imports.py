@@ -48,6 +48,13 @@ class Library:
 ctypes.WinDLL, ctypes.WINFUNCTYPE = Library, ctypes.CFUNCTYPE
 for name in ("_winapi", "msvcrt", "winreg"):
     sys.modules[name] = types.ModuleType(name)
+
+class OfPywin32(types.ModuleType):
+    def __getattr__(self, name):
+        self.__dict__[name] = type(name, (Exception,), {})
+        return self.__dict__[name]
+for name in ("pywintypes", "servicemanager", "win32event", "win32service", "win32serviceutil"):
+    sys.modules[name] = OfPywin32(name)
 sys.platform = "win32"
 """
 
@@ -57,8 +64,8 @@ import procman
 for_others = {
     "procman.host." + name
     for name in (
-        "cgroups debuggers fifo inotify linux listed macos open_files place_notices ports posix procfs"
-        " pty rights trees vitals"
+        "cgroups debuggers fifo inotify launchd linux listed macos open_files place_notices ports posix procfs"
+        " pty rights systemd trees vitals"
     ).split()
 }
 names = [each.name for each in pkgutil.walk_packages(procman.__path__, "procman.")]

@@ -57,7 +57,7 @@ def _service(subject: Subject, options: Options, *, timed: bool) -> str:
 
 def _timer(subject: Subject, calendar: str) -> str:
     return (
-        f"[Unit]\nDescription={_percent(subject.app.name)} of {subject.project.name}, by its schedule\n\n"
+        f"[Unit]\nDescription={percent(subject.app.name)} of {subject.project.name}, by its schedule\n\n"
         f"[Timer]\nOnCalendar={calendar}\n\n[Install]\nWantedBy=timers.target\n"
     )
 
@@ -84,18 +84,18 @@ def _process(subject: Subject, options: Options, *, once: bool, timed: bool) -> 
     yield f"Type={'oneshot' if once else 'exec'}"
     if once and not timed:
         yield "RemainAfterExit=yes"  # what waits for it may start later too
-    yield f"WorkingDirectory={_percent(app.cwd)}"
+    yield f"WorkingDirectory={percent(app.cwd)}"
     commands = [app.command, *([app.prepare] if app.prepare is not None else [])]
     variables = subject.environment(secrets="it looks secret, and anybody may read a unit")
     folders = _folders(commands, options, app.cwd)
     if folders and "PATH" not in variables:
         variables = {"PATH": ":".join((*folders, *_USUAL)), **variables}
     for name, value in variables.items():
-        yield f"Environment={_quoted(f'{name}={value}', variables=False)}"
+        yield f"Environment={quoted(f'{name}={value}', variables=False)}"
     if app.env_file and app.env:
         subject.lose("env_file", "with systemd a file wins over `env`, and with procman `env` does")
     for path in app.env_file:
-        yield f"EnvironmentFile={_percent(path)}"
+        yield f"EnvironmentFile={percent(path)}"
     if app.prepare is not None:
         subject.lose("prepare", "systemd runs it before every start: `ExecStartPre`")
         yield f"ExecStartPre={_command(app.prepare, options, app.cwd)}"
@@ -112,7 +112,7 @@ def _rights(subject: Subject, options: Options) -> Lines:
     for key, name in (("user", "User"), ("group", "Group")):
         value = subject.value(key)
         if value is not None and options.system:
-            yield f"{name}={_percent(str(value))}"
+            yield f"{name}={percent(str(value))}"
         elif value is not None:
             subject.lose(key, "a unit of a user runs as that user; `--system` makes one of the machine")
     for key, name in (("umask", "UMask"), ("nice", "Nice"), ("max_memory", "MemoryMax")):
@@ -140,18 +140,18 @@ def _folders(commands: Sequence[Command], options: Options, cwd: str) -> list[st
 
 def _command(command: Command, options: Options, cwd: str) -> str:
     if command.shell:
-        return f"/bin/sh -c {_quoted(command.words[0], always=True)}"
+        return f"/bin/sh -c {quoted(command.words[0], always=True)}"
     first, *rest = command.words
     if "/" in first:
         program = os.path.normpath(os.path.join(cwd, os.path.expanduser(first)))
     else:
         program = options.find(first) or first
-    return " ".join([_quoted(program), *map(_quoted, rest)])
+    return " ".join([quoted(program), *map(quoted, rest)])
 
 
-def _quoted(word: str, *, variables: bool = True, always: bool = False) -> str:
+def quoted(word: str, *, variables: bool = True, always: bool = False) -> str:
     """Return a word as systemd splits, unescapes and expands it; see systemd.service(5), COMMAND LINES."""
-    text = _percent(word)
+    text = percent(word)
     if variables:  # what `Environment` has is taken as it is
         text = text.replace("$", "$$")
     if not always and _SAFE.fullmatch(text):
@@ -160,7 +160,7 @@ def _quoted(word: str, *, variables: bool = True, always: bool = False) -> str:
     return f'"{text}"'
 
 
-def _percent(text: str) -> str:
+def percent(text: str) -> str:
     return text.replace("%", "%%")
 
 
