@@ -39,11 +39,11 @@ IS_USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
 DESCRIBE := import sys; print(sys.version.split()[0], sys.base_prefix, sys.argv[1])
 
 .DEFAULT_GOAL := help
-.PHONY: help up test fuzz simulate soak check bench clean FORCE
+.PHONY: help up test test-system fuzz simulate soak check bench clean FORCE
 
 help: ## what there is to make
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1 /p' Makefile | while read -r name text; do \
-		printf 'make %-9s%s\n' "$$name" "$$text"; \
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r name text; do \
+		printf 'make %-13s%s\n' "$$name" "$$text"; \
 	done
 
 up: .venv/installed ## install procman into .venv and run the example; Ctrl-C stops it
@@ -51,6 +51,10 @@ up: .venv/installed ## install procman into .venv and run the example; Ctrl-C st
 
 test: .venv/installed-dev ## run the tests; ARGS go to pytest
 	@$(RUN_PYTEST) --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
+
+test-system: .venv/installed-dev ## boot a Debian with systemd in a container, as root, and test the service in it
+	@command -v systemd-nspawn >/dev/null || apt-get install -y --no-install-recommends systemd-container dbus || true
+	@TEST_SYSTEM=1 $(VENV_PYTHON) -m pytest --timeout=300 -o faulthandler_timeout=280 --exitfirst tests/system $(ARGS)
 
 fuzz: .venv/installed-dev ## look for files that the reader does not cope with, for SECONDS=60
 	@nice -n 15 $(VENV_PYTHON) -m tests.fuzz --seconds $(SECONDS) $(ARGS)

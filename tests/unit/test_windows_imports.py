@@ -64,8 +64,8 @@ import procman
 for_others = {
     "procman.host." + name
     for name in (
-        "cgroups debuggers fifo inotify launchd linux listed macos open_files place_notices ports posix procfs"
-        " pty rights systemd trees vitals"
+        "cgroups debuggers fifo inotify launchd linux listed macos open_files place_notices ports posix"
+        " procfs pty rights systemd trees vitals"
     ).split()
 }
 names = [each.name for each in pkgutil.walk_packages(procman.__path__, "procman.")]
