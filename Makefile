@@ -24,8 +24,8 @@ STEPS ?=
 APPS ?=
 SIMULATE = $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps '$(STEPS)') $(if $(APPS),--apps '$(APPS)') $(ARGS)
 
-# One platform for each file of the host layer: what is not there cannot be wrong.
-PLATFORMS := linux $(if $(wildcard procman/host/macos.py),darwin) $(if $(wildcard procman/host/windows.py),win32)
+# One platform for each folder of the host layer: what is not there cannot be wrong.
+PLATFORMS := linux $(if $(wildcard procman/host/macos),darwin) $(if $(wildcard procman/host/windows),win32)
 PYTHON_SOURCES := $(wildcard procman tests bench)
 TYPED_SOURCES := $(wildcard procman tests/fakes tests/simulation/world)
 

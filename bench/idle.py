@@ -13,7 +13,7 @@ from bench.footprint import activity, pss
 from bench.project import Project
 from bench.report import Goal, Report
 from bench.stamps import Program
-from procman.host.ports import ClosedNotices
+from procman.host.linux.ports import ClosedNotices
 
 WINDOW = 60.0  # s: two looks at the file are due in 20 s, so a shorter one is luck
 SETTLE = 2.0  # s after the last app is up

@@ -1,4 +1,4 @@
-"""Everything an operating system gives, behind the one contract of `base.py`; one file for each system."""
+"""Everything an operating system gives, behind the one contract of `base.py`; one folder for each system."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def make_host(loop: asyncio.AbstractEventLoop) -> Host:
         Unsupported: there is none for this system.
     """
     if sys.platform == "linux":
-        from procman.host.linux import LinuxHost
+        from procman.host.linux.host import LinuxHost
 
         return LinuxHost(loop)
     if sys.platform == "darwin":
-        from procman.host.macos import MacHost
+        from procman.host.macos.host import MacHost
 
         return MacHost(loop)
     if sys.platform == "win32":
-        from procman.host.spool import waiting
-        from procman.host.win32_calls import Calls, SnapshotTable
-        from procman.host.windows import WindowsHost
+        from procman.host.windows.host import WindowsHost
+        from procman.host.windows.spool import waiting
+        from procman.host.windows.win32_calls import Calls, SnapshotTable
 
         calls = Calls()
         return WindowsHost(loop, calls, SnapshotTable(calls), waiting)
@@ -45,7 +45,7 @@ def variables_of(user: str) -> dict[str, str]:
     if sys.platform == "win32":
         return {}
     else:
-        from procman.host.rights import variables
+        from procman.host.posix.rights import variables
 
         return variables(user)
 
@@ -57,15 +57,15 @@ def make_service_manager(*, system: bool) -> ServiceManager:
         Unsupported: there is none that we know.
     """
     if sys.platform == "linux":
-        from procman.host.systemd import Systemd
+        from procman.host.linux.systemd import Systemd
 
         return Systemd(system=system)
     if sys.platform == "darwin":
-        from procman.host.launchd import Launchd
+        from procman.host.macos.launchd import Launchd
 
         return Launchd(system=system)
     if sys.platform == "win32":
-        from procman.host.windows_service import WindowsServices
+        from procman.host.windows.service import WindowsServices
 
         return WindowsServices(system=system)
     from procman.host.base import Unsupported
@@ -79,6 +79,6 @@ def enter_leaf() -> None:
     Nothing where there are no cgroups, or none that this user may change.
     """
     if sys.platform == "linux":
-        from procman.host import cgroups
+        from procman.host.linux import cgroups
 
         cgroups.enter_leaf()

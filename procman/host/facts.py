@@ -81,10 +81,10 @@ def version_of(program: str, environment: Mapping[str, str], cwd: str) -> str | 
 if sys.platform == "linux":
 
     def _features(folder: str) -> tuple[Feature, ...]:
-        from procman.host import procfs
-        from procman.host.cgroups import Cgroups
-        from procman.host.linux import is_subreaper
-        from procman.host.ports import Diagnostics
+        from procman.host.linux import procfs
+        from procman.host.linux.cgroups import Cgroups
+        from procman.host.linux.host import is_subreaper
+        from procman.host.linux.ports import Diagnostics
 
         diagnostics = Diagnostics()
         works: tuple[tuple[str, Callable[[], bool], str], ...] = (
@@ -146,7 +146,7 @@ if sys.platform == "linux":
 
     def _inotify_use() -> tuple[int, int]:
         """Return how many watches and instances the readable processes of this user have."""
-        from procman.host import procfs
+        from procman.host.linux import procfs
 
         watches = instances = 0
         for pid in procfs.pids():

@@ -12,7 +12,7 @@ from pathlib import Path
 if sys.platform == "win32":
     import errno
 
-    from procman.host import windows_files
+    from procman.host.windows import files as windows_files
 
     def open_plain(path: str | os.PathLike[str], flags: int) -> int:
         """Return a descriptor of a file that may be deleted while it is open; links are not followed."""

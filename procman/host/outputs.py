@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
-    from procman.host.spool import RunFifos as RunFifos
-    from procman.host.spool import waiting as waiting
+    from procman.host.windows.spool import RunFifos as RunFifos
+    from procman.host.windows.spool import waiting as waiting
 else:
-    from procman.host.fifo import RunFifos as RunFifos
-    from procman.host.fifo import waiting as waiting
+    from procman.host.posix.fifo import RunFifos as RunFifos
+    from procman.host.posix.fifo import waiting as waiting

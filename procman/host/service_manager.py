@@ -1,4 +1,4 @@
-"""What a service manager gives: the contract of `systemd.py`, `launchd.py` and `windows_service.py`."""
+"""What a service manager gives: the contract of systemd, launchd and the services of Windows."""
 
 from __future__ import annotations
 

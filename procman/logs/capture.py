@@ -26,10 +26,10 @@ from procman.logs.terminal import Terminal
 from procman.logs.watch import LineWatch
 
 if sys.platform == "win32":
-    from procman.host import no_pty as pty
-    from procman.host import spool as fifo
+    from procman.host.windows import no_pty as pty
+    from procman.host.windows import spool as fifo
 else:
-    from procman.host import fifo, pty
+    from procman.host.posix import fifo, pty
 
 MOST_AT_A_TIME = 1 << 20  # bytes moved per call, so that one chatty app can't keep the others waiting
 MOST_WATCHED = 1 << 16  # the same from a terminal, or while lines are looked at, which takes longer

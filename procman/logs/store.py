@@ -31,9 +31,9 @@ from procman.logs.segments import (
 from procman.logs.sweep import Sweep
 
 if sys.platform == "win32":
-    from procman.host import spool as fifo
+    from procman.host.windows import spool as fifo
 else:
-    from procman.host import fifo
+    from procman.host.posix import fifo
 
 # Bytes of one stream read within so many seconds share a record. At one write per line an app makes 80,000
 # batches a second, and nobody tells lines apart by less than a millisecond.

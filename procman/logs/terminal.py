@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 if sys.platform == "win32":
-    from procman.host import no_pty as pty
+    from procman.host.windows import no_pty as pty
 else:
-    from procman.host import pty
+    from procman.host.posix import pty
 
 RECENT = 4096  # bytes that somebody who attaches is shown of what was printed before
 

@@ -24,9 +24,9 @@ from procman.core.config import Check, CheckKind, Command
 from procman.core.identity import MARKER, Identity
 from procman.host import make_host
 from procman.host.base import Answer, Cancellable, Ended, Host, Order, ProbeOrder, Run
-from procman.host.fifo import waiting
-from procman.host.linux import become_subreaper
-from procman.host.table import Row
+from procman.host.linux.host import become_subreaper
+from procman.host.listed.table import Row
+from procman.host.posix.fifo import waiting
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Machine
 from tests.fakes.programs import Program
@@ -113,7 +113,7 @@ class RealWorld:
         """Return our children that the host is still to reap."""
         if sys.platform != "linux":
             return set()
-        from procman.host import procfs
+        from procman.host.linux import procfs
 
         return set(procfs.children(os.getpid())) - set(self.strangers)
 
@@ -123,7 +123,9 @@ def make_listed_host(loop: asyncio.AbstractEventLoop) -> Host:
 
     Its list of processes is the real one too; only the wait for an end is Linux's.
     """
-    from procman.host import listed, procfs, psutil_table
+    from procman.host.linux import procfs
+    from procman.host.listed import host as listed
+    from procman.host.listed import psutil_table
 
     class Table(psutil_table.PsutilTable):
         """On Linux psutil knows the second of the boot only, and so of a birth."""
@@ -139,8 +141,8 @@ def make_listed_host(loop: asyncio.AbstractEventLoop) -> Host:
 
 def make_task_host(loop: asyncio.AbstractEventLoop) -> Host:
     """Return the host of this machine with the checks of Windows."""
-    from procman.host.linux import LinuxHost
-    from procman.host.task_probes import make_task_probe
+    from procman.host.linux.host import LinuxHost
+    from procman.host.windows.task_probes import make_task_probe
 
     class TaskHost(LinuxHost):
         def probe(self, order: ProbeOrder, on_answer: Callable[[Answer], None]) -> Cancellable:

@@ -16,7 +16,7 @@ import pytest
 from procman.core.identity import MARKER, Identity
 from procman.host import make_host
 from procman.host.base import Ended, Host, Order, Run
-from procman.host.fifo import waiting
+from procman.host.posix.fifo import waiting
 from tests.contract.conftest import RealWorld, Stage, acting, actor, make_listed_host, stage_on
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Machine
@@ -24,7 +24,7 @@ from tests.fakes.programs import Child, Program, Way, npm
 from tests.fakes.windows import FOLDER, FakeWindows, Kernel
 
 if sys.platform == "linux":
-    from procman.host import procfs
+    from procman.host.linux import procfs
 
 PARENT = """
 import asyncio, ctypes, json, os, sys

@@ -20,9 +20,9 @@ from tests.contract.conftest import PATIENCE_S, RealWorld, Stage, stage_on
 from tests.contract.test_adoption import PARENT
 
 if sys.platform == "linux":
-    from procman.host import procfs
-    from procman.host.cgroups import Cgroups
-    from procman.host.linux import LinuxHost
+    from procman.host.linux import procfs
+    from procman.host.linux.cgroups import Cgroups
+    from procman.host.linux.host import LinuxHost
 
     BASE = Cgroups().base
 else:
@@ -217,7 +217,7 @@ def test_we_do_not_end_ourselves(project: str) -> None:
     """As if a manager could not leave the cgroup of the app that it was started in."""
     script = """
 import os, sys
-from procman.host.cgroups import Cgroups, _gather
+from procman.host.linux.cgroups import Cgroups, _gather
 cgroups = Cgroups()
 cgroups._folders[sys.argv[1]] = folder = f"{cgroups.base}/{sys.argv[2]}"
 _gather(folder, os.getpid())
@@ -238,7 +238,7 @@ print(cgroups.kill(sys.argv[1]), cgroups.members(sys.argv[1], []))
 def test_an_ordinary_user_goes_without(project: str) -> None:
     script = """
 import os, sys, threading
-from procman.host.cgroups import Cgroups
+from procman.host.linux.cgroups import Cgroups
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 cgroups = Cgroups()
 cgroups.enter(sys.argv[1], os.getpid())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
-from procman.host.posix import local_zone
+from procman.host.posix.host import local_zone
 from tests.contract.conftest import Stage
 
 

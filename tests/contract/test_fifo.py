@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from procman.core.config import LogBudget
-from procman.host import fifo
+from procman.host.posix import fifo
 from procman.logs import read
 from procman.logs.capture import Capture
 from procman.logs.segments import Stream, segment_numbers

@@ -28,8 +28,9 @@ from tests.fakes.programs import Child, Program, Way, npm, server
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux's own")
 
 if sys.platform == "linux":
-    from procman.host import notices, ports, procfs
-    from procman.host.linux import LinuxHost
+    from procman.host import notices
+    from procman.host.linux import ports, procfs
+    from procman.host.linux.host import LinuxHost
 
 REPOSITORY = Path(__file__).parents[2]
 NOBODY = 65534
@@ -323,12 +324,12 @@ def test_without_inotify_a_change_is_seen_within_a_second(
 
 ORDINARY = """
 import asyncio, ctypes, json, os, signal, socket, sys
-import procman.host.linux, asyncio.selector_events
+import procman.host.linux.host, asyncio.selector_events
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
     ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE, as after an exec: else /proc shows root's
 loop = asyncio.new_event_loop()
-host = procman.host.linux.LinuxHost(loop)
+host = procman.host.linux.host.LinuxHost(loop)
 closed = []
 host.watch_closed(closed.append)
 child = os.fork()
@@ -337,7 +338,7 @@ if child == 0:
     signal.pause()
 async def main():
     mine = ()
-    member = host._member(procman.host.procfs.stat(child))
+    member = host._member(procman.host.linux.procfs.stat(child))
     while not mine:
         await asyncio.sleep(0.01)
         inodes = host.sockets_of([member])
@@ -350,7 +351,7 @@ async def main():
     while mine[0].port not in closed:
         await asyncio.sleep(0.001)
     print(json.dumps({"uid": os.getuid(), "holder": holder.pid == child,
-                      "init": host.sockets_of([host._member(procman.host.procfs.stat(1))]) is None}))
+                      "init": host.sockets_of([host._member(procman.host.linux.procfs.stat(1))]) is None}))
 try:
     loop.run_until_complete(asyncio.wait_for(main(), 10))
 finally:

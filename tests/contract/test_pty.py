@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from procman.core.identity import MARKER
-from procman.host import pty
 from procman.host.base import Order
+from procman.host.posix import pty
 from tests.contract.conftest import Stage
 from tests.real.project import until
 
@@ -150,9 +150,8 @@ def test_one_that_was_let_through_exec_is_taken_over(ends: pty.Ends) -> None:
         ["sleep", "600"], stdin=ends.slave, start_new_session=True, preexec_fn=pty.take_control
     ) as child:
         os.write(ends.slave, b"before")
-        after = (
-            "import os, sys; from procman.host import pty; ends = pty.take_over(*map(int, sys.argv[1:]))\n"
-        )
+        after = "import os, sys; from procman.host.posix import pty\n"
+        after += "ends = pty.take_over(*map(int, sys.argv[1:]))\n"
         after += "print(pty.read(ends.master, 100), any(map(os.get_inheritable, ends)), "
         after += "os.get_blocking(ends.master))"
         words = [sys.executable, "-c", after, str(ends.master), str(ends.slave)]

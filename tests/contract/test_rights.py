@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from procman.host.base import Ended, Order, Rights, SpawnError, Stage
-from procman.host.fifo import RunFifos, open_for_child, open_for_manager
+from procman.host.posix.fifo import RunFifos, open_for_child, open_for_manager
 from tests.contract.conftest import Stage as World
 
 NOBODY = pwd.getpwnam("nobody")
@@ -114,7 +114,7 @@ def test_only_root_becomes_somebody_else() -> None:
     code = """
 import os
 from procman.host.base import Rights, SpawnError
-from procman.host.rights import resolve
+from procman.host.posix.rights import resolve
 os.setgid(65534)
 os.setuid(65534)
 for rights in (Rights(user="root"), Rights(group="root"), Rights(user="nobody")):

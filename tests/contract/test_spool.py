@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from procman.host import files, spool
+from procman.host import files
+from procman.host.windows import spool
 from procman.logs import capture as capture_module
 from procman.logs import store as store_module
 from procman.logs.read import Stream

@@ -17,8 +17,8 @@ from tests.contract.conftest import Stage, Started
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux's own")
 
 if sys.platform == "linux":
-    from procman.host import procfs
-    from procman.host.linux import LinuxHost
+    from procman.host.linux import procfs
+    from procman.host.linux.host import LinuxHost
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -80,7 +80,7 @@ def test_the_next_manager_knows_it_again(real: Stage) -> None:
 
 ORDINARY = """
 import ctypes, os, signal, socket, threading, time  # what a child imports, while it can be read
-from procman.host import procfs
+from procman.host.linux import procfs
 if os.getuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
     ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE, as after an exec: else /proc shows root's

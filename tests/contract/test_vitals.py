@@ -151,7 +151,7 @@ def test_connections_are_not_counted_where_that_takes_too_long(
     real.listening(port)
     held = real.host.sockets_of(real.host.tree(started.run))
     assert held is not None
-    monkeypatch.setattr("procman.host.ports.MOST_CONNECTIONS", 1)
+    monkeypatch.setattr("procman.host.linux.ports.MOST_CONNECTIONS", 1)
     with contextlib.ExitStack() as open_ones:
         for _ in range(3):
             open_ones.enter_context(socket.create_connection(("127.0.0.1", port)))

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from procman.core.identity import MARKER
-from procman.host import win32
 from procman.host.base import Ended, Order, Rights, Run, SpawnError, Stage
-from procman.host.fifo import waiting
+from procman.host.posix.fifo import waiting
+from procman.host.windows import win32
 from tests.fakes.machine import Machine
 from tests.fakes.programs import Child, Program, Way, npm, server
 from tests.fakes.windows import FOLDER, FakeWindows, Kernel

@@ -17,11 +17,11 @@ from functools import partial
 from typing import Any, cast
 
 from procman.core.verdict import Listener
-from procman.host import win32
 from procman.host.base import Answer, Cancellable, Ended, ProbeOrder
-from procman.host.table import Row, Used, Withheld, inode_of
-from procman.host.win32 import Birth, CallFailed, Handle, Seen
-from procman.host.windows import WindowsHost
+from procman.host.listed.table import Row, Used, Withheld, inode_of
+from procman.host.windows import win32
+from procman.host.windows.host import WindowsHost
+from procman.host.windows.win32 import Birth, CallFailed, Handle, Seen
 from tests.fakes.host import PROCESS_SIZE, FakeHost
 from tests.fakes.machine import BOOT, EPOCH, Machine, Process, Timer
 from tests.fakes.programs import Program

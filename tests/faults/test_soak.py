@@ -15,7 +15,7 @@ import pytest
 from tests.real.project import Project, command, is_alive, table
 
 LONG = bool(os.environ.get("PROCMAN_SOAK"))
-# What is remembered of 1,024 runs at most (host/trees.py) is full after the first of these: 2 MB.
+# What is remembered of 1,024 runs at most (host/linux/trees.py) is full after the first of these: 2 MB.
 WARM, RESTARTS = (2500, 10_000) if LONG else (40, 240)
 DEATHS = 400 if LONG else 12
 MANY = 1000 if LONG else 60

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from procman.core.config import LogBudget
-from procman.host import fifo
+from procman.host.posix import fifo
 from procman.logs import backward, read, store
 from procman.logs.cursor import Place
 from procman.logs.lines import Assembler, Line

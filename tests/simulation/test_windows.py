@@ -12,7 +12,7 @@ from procman.config.read import read_config
 from procman.engine import output as output_module
 from procman.engine import renaming as renaming_module
 from procman.engine.engine import Engine
-from procman.host import spool
+from procman.host.windows import spool
 from procman.logs import capture as capture_module
 from procman.logs import store as store_module
 from procman.logs.read import lines

@@ -64,8 +64,9 @@ import procman
 for_others = {
     "procman.host." + name
     for name in (
-        "cgroups debuggers fifo inotify launchd linux listed macos open_files place_notices ports posix"
-        " procfs pty rights systemd trees vitals"
+        "linux.cgroups linux.debuggers linux.host linux.inotify linux.open_files linux.place_notices"
+        " linux.ports linux.procfs linux.systemd linux.trees linux.vitals listed.host macos.host"
+        " macos.launchd posix.fifo posix.host posix.pty posix.rights"
     ).split()
 }
 names = [each.name for each in pkgutil.walk_packages(procman.__path__, "procman.")]
@@ -102,15 +103,15 @@ ONLY_BY_READINESS = frozenset(
     ]
 )
 BY_READINESS = {
-    "host/cgroups.py",
-    "host/inotify.py",
+    "host/linux/cgroups.py",
+    "host/linux/inotify.py",
     "host/interrupts.py",  # behind a question for the platform
-    "host/kqueue.py",
-    "host/linux.py",
-    "host/place_notices.py",
-    "host/ports.py",
-    "host/posix.py",
-    "host/probes.py",  # `task_probes.py` is for Windows
+    "host/macos/kqueue.py",
+    "host/linux/host.py",
+    "host/linux/place_notices.py",
+    "host/linux/ports.py",
+    "host/posix/host.py",
+    "host/probes.py",  # `windows/task_probes.py` is for Windows
 }
 
 
@@ -141,7 +142,7 @@ def test_nothing_but_what_is_for_others_needs_what_windows_lacks() -> None:
     ("planted", "error"),
     [
         ("import fcntl", "ModuleNotFoundError"),
-        ("import procman.host.fifo", "ModuleNotFoundError"),
+        ("import procman.host.posix.fifo", "ModuleNotFoundError"),
         ("os.O_NOFOLLOW", "AttributeError"),
         ("signal.SIGHUP", "AttributeError"),
     ],

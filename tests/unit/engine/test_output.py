@@ -13,7 +13,7 @@ import pytest
 
 from procman.engine import output
 from procman.engine.output import LONGEST_WAKE, NAP
-from procman.host import fifo
+from procman.host.posix import fifo
 from tests.fakes.capturing import Bench
 
 LITTLE = b"line\n"

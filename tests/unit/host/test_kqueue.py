@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from procman.host.kqueue import Ends
+from procman.host.macos.kqueue import Ends
 
 
 class Queue:

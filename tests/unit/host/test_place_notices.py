@@ -14,7 +14,7 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("inotify is Linux's", allow_module_level=True)
 
-from procman.host import inotify, place_notices
+from procman.host.linux import inotify, place_notices
 from procman.host.watch import Place
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 if sys.platform == "linux":
-    from procman.host.procfs import EXITING, Stat
+    from procman.host.linux.procfs import EXITING, Stat
 else:
     pytest.skip("Linux's own", allow_module_level=True)
 

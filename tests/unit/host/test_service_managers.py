@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from procman.host.launchd import NOT_FOUND, Launchd
+from procman.host.linux.systemd import Systemd
+from procman.host.macos.launchd import NOT_FOUND, Launchd
 from procman.host.service_manager import Answer, NotDone, ServiceState, ask
-from procman.host.systemd import Systemd
 
 
 class Programs:

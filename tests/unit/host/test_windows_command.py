@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procman.host.windows_command import (
+from procman.host.windows.command import (
     CommandLine,
     NoCommand,
     Unfit,

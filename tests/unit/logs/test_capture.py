@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from procman.core.config import LogBudget
-from procman.host import fifo
+from procman.host.posix import fifo
 from procman.logs import capture as capture_module
 from procman.logs.read import LONGEST_PART, Line, Stream, last_lines, lines
 from procman.logs.segments import last_run, segment_numbers

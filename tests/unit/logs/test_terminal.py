@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from procman.core.config import LogBudget
-from procman.host import pty
+from procman.host.posix import pty
 from procman.logs import store as store_module
 from procman.logs.read import Stream, lines
 from procman.logs.segments import segment_numbers

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 from procman.core.identity import Member
 from procman.core.verdict import Listener
-from procman.host import ports, procfs
+from procman.host.linux import ports, procfs
 
 assert sys.platform == "linux"
 

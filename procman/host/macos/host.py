@@ -1,6 +1,6 @@
 """macOS: kqueue for ends, psutil for processes and ports. Never run on a Mac.
 
-All but this file is run on Linux by the contract suite (`listed.py`, `psutil_table.py`, `kqueue.py`); what is
+All but this file is run on Linux by the contract suite (`listed/`, `kqueue.py`); what is
 here was checked by mypy alone. There is no child subreaper and no announcement of a closed socket, so an
 orphan is found by its session and its marker, and a lost listener by the next check.
 """
@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from procman.host.base import Cancellable
-from procman.host.kqueue import Ends
-from procman.host.psutil_table import PsutilTable
+from procman.host.listed.psutil_table import PsutilTable
+from procman.host.macos.kqueue import Ends
 
 if sys.platform != "win32":
-    from procman.host.listed import ListedHost
+    from procman.host.listed.host import ListedHost
 
 assert sys.platform == "darwin"
 

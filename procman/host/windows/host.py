@@ -17,7 +17,6 @@ from functools import partial
 
 from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
-from procman.host import win32
 from procman.host.base import (
     Answer,
     Cancellable,
@@ -30,17 +29,18 @@ from procman.host.base import (
     Run,
     Vitals,
 )
-from procman.host.jobs import Jobs
-from procman.host.listing import Listing
+from procman.host.listed.listing import Listing
+from procman.host.listed.table import Table
 from procman.host.notices import Notices
 from procman.host.probes import Resolver
-from procman.host.table import Table
-from procman.host.task_probes import make_task_probe
 from procman.host.tree_watch import TreeWatch
 from procman.host.watch import FileWatcher
-from procman.host.win32 import CallFailed, Handle, Win32
-from procman.host.windows_start import Starter
-from procman.host.windows_waits import AwakeTimer, Ends, Looks
+from procman.host.windows import win32
+from procman.host.windows.jobs import Jobs
+from procman.host.windows.start import Starter
+from procman.host.windows.task_probes import make_task_probe
+from procman.host.windows.waits import AwakeTimer, Ends, Looks
+from procman.host.windows.win32 import CallFailed, Handle, Win32
 
 # What a program is asked with; Windows has one way, so they all are the same one here.
 ASKS = frozenset({"SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGBREAK"})

@@ -1,6 +1,6 @@
 """The calls of `win32.py`, made. Never run on Windows; checked by mypy alone.
 
-Thin on purpose: what is decided is in `windows.py`. `_winapi` is what `subprocess` itself is made of. It
+Thin on purpose: what is decided is in `host.py`. `_winapi` is what `subprocess` itself is made of. It
 starts processes with an environment and a list of what they inherit, and nothing else in the library can
 start one that waits to be let go.
 """
@@ -18,9 +18,9 @@ import winreg
 from collections.abc import Callable, Iterator, Mapping
 from ctypes import wintypes
 
-from procman.host.psutil_table import PsutilTable
-from procman.host.table import Row
-from procman.host.win32 import Birth, CallFailed, Handle, Seen
+from procman.host.listed.psutil_table import PsutilTable
+from procman.host.listed.table import Row
+from procman.host.windows.win32 import Birth, CallFailed, Handle, Seen
 
 assert sys.platform == "win32"
 

@@ -1,6 +1,6 @@
 """The calls of Windows that its host is made of, as few as can be; `win32_calls.py` makes them.
 
-All that is decided about them is in `windows.py`, which the tests run on Linux against a simulated kernel
+All that is decided about them is in `host.py`, which the tests run on Linux against a simulated kernel
 that keeps this contract (`tests/fakes/windows.py`).
 """
 

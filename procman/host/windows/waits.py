@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from procman.host.win32 import Handle, Win32
+from procman.host.windows.win32 import Handle, Win32
 
 LOOK_BUSY, LOOK_IDLE = 0.02, 0.25  # s between looks at the output of an app, while some comes and later
 

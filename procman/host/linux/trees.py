@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from procman.core.identity import MARKER, Identity
-from procman.host import procfs
 from procman.host.base import Run, Unseen
+from procman.host.linux import procfs
 
 if sys.platform != "win32":
-    from procman.host.procfs import Stat
+    from procman.host.linux.procfs import Stat
 
 assert sys.platform != "win32"
 

@@ -21,10 +21,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
-from procman.host import procfs
+from procman.host.linux import procfs
 
 if sys.platform != "win32":
-    from procman.host.procfs import Stat
+    from procman.host.linux.procfs import Stat
 
 assert sys.platform != "win32"
 

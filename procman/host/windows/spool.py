@@ -1,4 +1,4 @@
-"""Files between an app and its manager: what `fifo.py` is, for a system whose pipes end with their maker.
+"""Files between app and manager: what `posix/fifo.py` is, for a system whose pipes end with their maker.
 
 The app appends to a file, which never makes it wait, and the manager reads behind it. The first bytes of the
 file say how far a manager has stored it, so that the next one goes on from there. What it had taken, and not
@@ -168,6 +168,6 @@ def _note(descriptor: int, here: int) -> None:
 
 def _give_back(descriptor: int, start: int, end: int) -> None:
     if sys.platform == "win32":
-        from procman.host.windows_files import give_back
+        from procman.host.windows.files import give_back
 
         give_back(descriptor, start, end)

@@ -16,7 +16,6 @@ from datetime import datetime, tzinfo
 from signal import Signals
 
 from procman.core.identity import Identity, Member
-from procman.host import rights
 from procman.host.base import (
     Answer,
     Cancellable,
@@ -29,6 +28,7 @@ from procman.host.base import (
     SpawnError,
     Stage,
 )
+from procman.host.posix import rights
 from procman.host.probes import Resolver, make_probe
 from procman.host.tree_watch import Arm, TreeWatch
 from procman.host.watch import FileWatcher, Notice

@@ -21,8 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypedDict
 
-from procman.host import pty
 from procman.host.base import Rights, SpawnError, Stage
+from procman.host.posix import pty
 
 assert sys.platform != "win32"
 

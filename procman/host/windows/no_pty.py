@@ -1,4 +1,4 @@
-"""What `pty.py` is, where an app can have no terminal: Windows has ConPTY, which ends with its maker."""
+"""What `posix/pty.py` is, where no app has a terminal: Windows has ConPTY, which ends with its maker."""
 
 from __future__ import annotations
 

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Collection, Iterator
 
 from procman.core.identity import Identity, Member
-from procman.host import procfs
 from procman.host.base import Vitals
+from procman.host.linux import procfs
 
 if sys.platform != "win32":
-    from procman.host.procfs import TICKS_PER_SECOND, Stat
+    from procman.host.linux.procfs import TICKS_PER_SECOND, Stat
 
 assert sys.platform == "linux"
 

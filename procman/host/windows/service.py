@@ -1,6 +1,6 @@
 """Windows services, by pywin32: what installs one, and what it runs. It was never run.
 
-The service is this module, run by the Python of procman (`python -m procman.host.windows_service NAME`). It
+The service is this module, run by the Python of procman (`python -m procman.host.windows.service NAME`). It
 starts the manager, which is a process of its own, and asks it to stop as its user would: `procman down`. It
 knows nothing else of either.
 """
@@ -72,7 +72,7 @@ class WindowsServices:
 
     def enable(self, name: str) -> None:
         """Have the service start with the machine, and again 2 s after each failure."""
-        command = f'"{sys.executable}" -P -m procman.host.windows_service {name}'
+        command = f'"{sys.executable}" -P -m procman.host.windows.service {name}'
         manager = win32service.OpenSCManager(None, None, win32service.SC_MANAGER_ALL_ACCESS)
         try:
             try:

@@ -23,12 +23,12 @@ from procman.host.base import (
     Run,
     Vitals,
 )
-from procman.host.listing import Listing
+from procman.host.listed.listing import Listing
+from procman.host.listed.table import Table
 from procman.host.notices import Notices
-from procman.host.table import Table
 
 if sys.platform != "win32":
-    from procman.host.posix import Call, PosixHost
+    from procman.host.posix.host import Call, PosixHost
 
 assert sys.platform != "win32"
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
 from procman.host.base import Holder, Occupant, Operation, Run, Vitals
+from procman.host.listed.table import Row, Table, Withheld
 from procman.host.operations import operation
-from procman.host.table import Row, Table, Withheld
 
 COMMAND_SHOWN = 80  # characters
 # s after its birth a process is what it will stay: its fork was followed by its exec.

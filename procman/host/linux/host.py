@@ -20,7 +20,6 @@ from signal import Signals
 
 from procman.core.identity import MARKER, Identity, Member
 from procman.core.verdict import Listener
-from procman.host import debuggers, inotify, open_files, place_notices, ports, procfs, vitals
 from procman.host.base import (
     Cancellable,
     Ended,
@@ -34,13 +33,14 @@ from procman.host.base import (
     Unseen,
     Vitals,
 )
+from procman.host.linux import debuggers, inotify, open_files, place_notices, ports, procfs, vitals
 from procman.host.operations import HINT, operation
 
 if sys.platform != "win32":
-    from procman.host.cgroups import Cgroups
-    from procman.host.posix import Call, PosixHost, ended, kill_group, wants_continue
-    from procman.host.procfs import TICKS_PER_SECOND, Stat
-    from procman.host.trees import Trees
+    from procman.host.linux.cgroups import Cgroups
+    from procman.host.linux.procfs import TICKS_PER_SECOND, Stat
+    from procman.host.linux.trees import Trees
+    from procman.host.posix.host import Call, PosixHost, ended, kill_group, wants_continue
 
 assert sys.platform == "linux"
 

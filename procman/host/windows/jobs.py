@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from procman.host.win32 import CallFailed, Handle, Win32
+from procman.host.windows.win32 import CallFailed, Handle, Win32
 
 
 class Jobs:

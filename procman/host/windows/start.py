@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 
-from procman.host import spool, win32
 from procman.host.base import Order, Rights, SpawnError, Stage
-from procman.host.jobs import Jobs
-from procman.host.win32 import CallFailed, Handle, Win32
-from procman.host.windows_command import NoCommand, Unfit, command_line
+from procman.host.windows import spool, win32
+from procman.host.windows.command import NoCommand, Unfit, command_line
+from procman.host.windows.jobs import Jobs
+from procman.host.windows.win32 import CallFailed, Handle, Win32
 
 ERRNO = {
     win32.FILE_NOT_FOUND: errno.ENOENT,

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from procman.host import inotify
+from procman.host.linux import inotify
 from procman.host.watch import Place
 
 assert sys.platform == "linux"

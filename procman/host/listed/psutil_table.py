@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from procman.core.verdict import Listener
-from procman.host.table import Row, Used, Withheld, inode_of
+from procman.host.listed.table import Row, Used, Withheld, inode_of
 
 # macOS writes down the wall time of a birth, and psutil moves it along when somebody sets the clock. An
 # identity must not move, so that is taken back.

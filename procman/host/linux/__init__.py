@@ -1,0 +1,1 @@
+"""Linux: `/proc`, pidfds, cgroups, `sock_diag`, inotify, and the services of systemd."""

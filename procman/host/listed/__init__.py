@@ -1,0 +1,1 @@
+"""What macOS and Windows have in common: no `/proc`, but a list of all processes."""

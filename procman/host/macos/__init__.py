@@ -1,0 +1,1 @@
+"""macOS: kqueue, and the services of launchd. Never run on a Mac."""
