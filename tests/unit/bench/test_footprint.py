@@ -31,16 +31,23 @@ def test_a_wakeup_is_a_switch_that_was_wanted() -> None:
         footprint.parse_switches("")
 
 
+def program(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 def test_descendants_are_found_and_ended(tmp_path: Path) -> None:
     words = ["sh", "-c", f": {tmp_path}; sleep 1000 & sleep 1000 & wait"]
     with subprocess.Popen(words) as shell:
-        while len(footprint.descendants(shell.pid)) < 3:
+        # Until it has executed `sleep`, a child has the words of its shell.
+        while sorted(map(program, footprint.descendants(shell.pid))) != ["sh", "sleep", "sleep"]:
             pass
         found = footprint.descendants(shell.pid)
-        assert footprint.pss(found) > 0
-        assert footprint.activity(found)[0] >= 0
-        assert marked(tmp_path) == {shell.pid}
-        end(found)
+        try:
+            assert footprint.pss(found) > 0
+            assert footprint.activity(found)[0] >= 0
+            assert marked(tmp_path) == {shell.pid}
+        finally:
+            end(found)
     assert not any(map(alive, found))
     assert footprint.descendants(shell.pid) == set()
 
