@@ -172,19 +172,23 @@ def test_a_stopped_process_sees_the_signal(posix: World) -> None:
 
 
 def test_the_first_end_of_several_is_told_once(stage: World) -> None:
-    started = [stage.start(Program(exits_after=delay)) for delay in (1.5, 0.4, 1.5)]
+    started = [stage.start(Program()) for _ in range(3)]
     members = [member for each in started for member in stage.host.tree(each.run)]
     told: list[float] = []
     stage.host.when_one_ends(members, lambda: told.append(stage.host.now()))
+    stage.host.signal(stage.host.tree(started[1].run), "SIGKILL")
     stage.until(lambda: told)
-    assert [bool(each.ends) for each in started] in ([False, True, False], [False, False, False])
+    stage.until(lambda: started[1].ends)
+    assert [bool(each.ends) for each in started] == [False, True, False]
+    stage.host.signal(members, "SIGKILL")
     stage.until(lambda: all(each.ends for each in started))
     assert len(told) == 1
 
 
 def test_an_end_that_was_before_the_call_is_told_after_it(stage: World) -> None:
-    started = stage.start(Program(exits_after=0.1))
+    started = stage.start(Program())
     members = stage.host.tree(started.run)
+    stage.host.signal(members, "SIGKILL")
     stage.until(lambda: started.ends)
     told: list[bool] = []
     stage.host.when_one_ends(members, lambda: told.append(True))
@@ -193,11 +197,13 @@ def test_an_end_that_was_before_the_call_is_told_after_it(stage: World) -> None:
 
 
 def test_an_end_is_not_told_once_cancelled(stage: World) -> None:
-    started = stage.start(Program(exits_after=0.1))
+    started = stage.start(Program())
+    members = stage.host.tree(started.run)
     told: list[bool] = []
-    waiting = stage.host.when_one_ends(stage.host.tree(started.run), lambda: told.append(True))
+    waiting = stage.host.when_one_ends(members, lambda: told.append(True))
     waiting.cancel()
     waiting.cancel()
+    stage.host.signal(members, "SIGKILL")
     stage.until(lambda: started.ends)
     stage.world.pass_time(0.05)
     assert told == []
