@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from procman.core.package_managers import MANAGERS, NPM
+
 TOOLS = frozenset({"node", "npm", "npx", "pnpm", "yarn"})  # commands that need a node, and say their version
-LOCKS = {"package-lock.json": "npm ci", "pnpm-lock.yaml": "pnpm install", "yarn.lock": "yarn install"}
 _COMPARATOR = re.compile(r"(>=|<=|>|<|\^|~|=)?v?(\d+)((?:\.(?:\d+|[xX*])){0,2})")
 
 
@@ -85,4 +86,5 @@ def lacks_modules(cwd: Path, folder: Path) -> bool:
 
 def install(cwd: Path) -> str:
     """Return the command that installs an app's packages, by its lock file."""
-    return next((command for lock, command in LOCKS.items() if (cwd / lock).exists()), "npm install")
+    locked = (each for each in MANAGERS if any((cwd / lock).exists() for lock in each.locks))
+    return next((each.install for each in locked), NPM.fresh)

@@ -4,56 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from procman.core.package_managers import MANAGERS, MODULES, NPM, PackageManager
 from procman.engine.node import package as read_package
-
-MODULES = "node_modules"
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """A program that installs packages."""
-
-    name: str
-    locks: tuple[str, ...]  # its lock files
-    install: str  # installs what the lock file says, in a folder without packages
-    renew: str  # installs what package.json says, and brings the lock file up to date
-    add: str
-    written: tuple[str, ...]  # what an install writes last, so that it is done then
-
-
-NPM = Tool(
-    "npm",
-    ("package-lock.json", "npm-shrinkwrap.json"),
-    "npm ci",
-    "npm install",
-    "npm install",
-    (f"{MODULES}/.package-lock.json",),
-)
-TOOLS = (
-    NPM,
-    Tool(
-        "pnpm",
-        ("pnpm-lock.yaml",),
-        "pnpm install",
-        "pnpm install --no-frozen-lockfile",
-        "pnpm add",
-        (f"{MODULES}/.modules.yaml",),
-    ),
-    Tool(
-        "yarn",
-        ("yarn.lock",),
-        "yarn install",
-        "yarn install",
-        "yarn add",
-        (f"{MODULES}/.yarn-integrity", f"{MODULES}/.yarn-state.yml", ".pnp.cjs"),
-    ),
-    Tool("bun", ("bun.lock", "bun.lockb"), "bun install", "bun install", "bun add", ()),
-)
 
 
 class Package:
@@ -81,22 +37,23 @@ class Package:
         return self.folder
 
     @cached_property
-    def tool(self) -> Tool:
+    def manager(self) -> PackageManager:
         """What installs its packages: by the lock file, else as `packageManager` says, else npm."""
         locks = self._locks(self.root)
         declared = str(self.document.get("packageManager", "")).partition("@")[0]
-        locking = [tool for tool in TOOLS if locks.intersection(tool.locks)]
-        return next(iter((*locking, *(tool for tool in TOOLS if tool.name == declared))), NPM)
+        locking = [each for each in MANAGERS if locks.intersection(each.locks)]
+        return next(iter((*locking, *(each for each in MANAGERS if each.name == declared))), NPM)
 
     @property
     def lock(self) -> Path | None:
         """Its lock file, if there is one."""
-        return next((self.root / name for name in self.tool.locks if os.path.isfile(self.root / name)), None)
+        places = (self.root / name for name in self.manager.locks)
+        return next((each for each in places if os.path.isfile(each)), None)
 
     @property
     def install(self) -> str:
         """The command for a folder without packages; `npm ci` wants a lock file."""
-        return self.tool.install if self.lock is not None or self.tool is not NPM else self.tool.renew
+        return self.manager.fresh if self.lock is None else self.manager.install
 
     @property
     def scripts(self) -> tuple[str, ...]:
@@ -131,20 +88,20 @@ class Package:
     @property
     def written(self) -> tuple[str, ...]:
         """The files that any install writes, when it is done; and the folder that comes with the first."""
-        names = (*self.tool.written, MODULES)
+        names = (*self.manager.written, MODULES)
         return tuple(str(each / name) for each in self._folders() for name in names)
 
     @property
     def lock_paths(self) -> tuple[str, ...]:
         """Where its lock file is, or would be."""
-        return tuple(str(self.root / name) for name in self.tool.locks)
+        return tuple(str(self.root / name) for name in self.manager.locks)
 
     def _folders(self) -> tuple[Path, ...]:
         return tuple(dict.fromkeys((self.folder, self.root)))
 
     @staticmethod
     def _locks(folder: Path) -> frozenset[str]:
-        return frozenset(name for tool in TOOLS for name in tool.locks if os.path.isfile(folder / name))
+        return frozenset(name for each in MANAGERS for name in each.locks if os.path.isfile(folder / name))
 
 
 def package_name(specifier: str) -> str:

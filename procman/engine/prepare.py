@@ -8,15 +8,11 @@ import os
 from pathlib import Path
 
 from procman.core.config import AppConfig
+from procman.core.package_managers import MANAGERS
 from procman.engine.packages import Package
 
 LOCKFILES = (
-    "package-lock.json",
-    "npm-shrinkwrap.json",
-    "pnpm-lock.yaml",
-    "yarn.lock",
-    "bun.lock",
-    "bun.lockb",
+    *(lock for manager in MANAGERS for lock in manager.locks),
     "requirements.txt",
     "poetry.lock",
     "uv.lock",

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from procman.core.causes import Cause, Kind, Match
+from procman.core.package_managers import MODULES
 from procman.core.verdict import in_the_way
 from procman.engine import remedy_packages as packages
-from procman.engine.packages import MODULES, Package
+from procman.engine.packages import Package
 from procman.engine.scene import Scene, cause
 from procman.host.files import owner_of
 
@@ -81,7 +82,7 @@ def _foreign_addon(match: Match, scene: Scene) -> Cause:
     file = match.file or ""  # node names it, but a program that has caught the error may not
     sentence = f"{scene.shown(file) if file else 'a native module'} was built for another node{versions}"
     package = Package(Path(file.partition(f"/{MODULES}/")[0]) if MODULES in file else scene.cwd)
-    remedy = scene.run(f"{package.tool.name} rebuild", package)
+    remedy = scene.run(f"{package.manager.name} rebuild", package)
     return cause(match.kind, sentence, remedy, files=(*([file] if file else ()), *scene.of_node(package)))
 
 

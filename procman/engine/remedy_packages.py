@@ -8,7 +8,8 @@ from pathlib import Path
 
 from procman.config.names import closest
 from procman.core.causes import Cause, Kind, Match
-from procman.engine.packages import MODULES, Package, broken_json, package_name
+from procman.core.package_managers import MODULES
+from procman.engine.packages import Package, broken_json, package_name
 from procman.engine.scene import Scene, cause
 
 EXTENSIONS = ("", ".js", ".mjs", ".cjs", ".ts", ".json", "/index.js")  # that node and its loaders try
@@ -81,7 +82,7 @@ def stale_lock(match: Match, scene: Scene) -> Cause:
         detail = f": {match.subject} is not in it" if match.subject is not None else ""
         sentence = f"{scene.shown(lock)} does not fit package.json{detail}"
     files = (str(package.path), *package.lock_paths)
-    return cause(match.kind, sentence, scene.run(package.tool.renew, package), files=files)
+    return cause(match.kind, sentence, scene.run(package.manager.renew, package), files=files)
 
 
 # Packages.
@@ -99,7 +100,7 @@ def _not_complete(name: str, package: Package, scene: Scene, places: tuple[str, 
     The remedy is not `npm ci`: that would delete what other apps of the folder run with.
     """
     sentence = f"`{name}` is in {scene.shown(package.path)}, but not installed"
-    remedy = scene.run(package.tool.renew, package)
+    remedy = scene.run(package.manager.renew, package)
     return cause(Kind.MISSING_MODULE, sentence, remedy, files=(*places, *package.written, package.path))
 
 
@@ -122,7 +123,7 @@ def missing_module(match: Match, scene: Scene) -> Cause:
     if os.path.isdir(package.folder / name):
         sentence = f"`{match.subject}` is no package{by}: node takes no path without `./`"
         return cause(match.kind, sentence, "write it as a path from that file", files=(*places, package.path))
-    remedy = scene.run(f"{package.tool.add} {name}", package)
+    remedy = scene.run(f"{package.manager.add} {name}", package)
     files = (*places, *package.written, package.path)
     return cause(match.kind, f"there is no package `{name}`{by}", remedy, files=files)
 
@@ -132,7 +133,7 @@ def _missing_binary(match: Match, package: Package, scene: Scene) -> Cause:
     what = "a package" if match.subject is None else f"`{match.subject}`"
     sentence = f"the part of {what} for this machine is not installed"
     lock = "" if package.lock is None else f" and {package.lock.name}"
-    remedy = f"remove {MODULES}{lock}, and {scene.run(package.tool.renew, package)}"
+    remedy = f"remove {MODULES}{lock}, and {scene.run(package.manager.renew, package)}"
     places = () if match.subject is None else package.places(match.subject)
     return cause(match.kind, sentence, remedy, files=(*places, *package.written))
 
@@ -185,7 +186,7 @@ def _instead(path: Path, there: str | None, scene: Scene) -> str | None:
     if there is not None:  # ES modules are imported by their whole name
         return f"did you mean {scene.shown(there)}?"
     if "build" in package.scripts and not os.path.exists(path.parent):
-        return scene.run(f"{package.tool.name} run build", package)
+        return scene.run(f"{package.manager.name} run build", package)
     try:
         near = closest(path.name, os.listdir(path.parent))
     except OSError:

@@ -17,16 +17,18 @@ from procman.config.diagnostics import InvalidConfig
 from procman.config.environment import complete_path
 from procman.config.source import read_text
 from procman.core.config import AppConfig
+from procman.core.package_managers import MANAGERS, MODULES
 from procman.core.plan import AppChange, Plan, Verb
 from procman.engine import node
 from procman.engine.supervised import Supervised
 
 KEPT_FOR = 10.0  # seconds
-# What an install writes last into `node_modules`, by the lock file that it is made from.
+# What an install writes last into `node_modules`, by the lock file that it is made from; bun writes nothing.
 INSTALLED = {
-    "package-lock.json": (".package-lock.json",),
-    "pnpm-lock.yaml": (".modules.yaml",),
-    "yarn.lock": (".yarn-integrity", ".yarn-state.yml"),
+    lock: markers
+    for manager in MANAGERS
+    if (markers := tuple(each for each in manager.written if each.startswith(MODULES)))
+    for lock in manager.locks
 }
 _IN_PATH = re.compile(r"[/\\]v?(\d+)\.\d+\.\d+[/\\]")  # nvm, fnm, volta and asdf have it in the path
 _IN_HEADER = re.compile(r"^#define NODE_MAJOR_VERSION (\d+)", re.MULTILINE)
@@ -112,7 +114,7 @@ class Staleness:
                 written = _time(place / lock)
                 if written is None:
                     continue
-                installed = [_time(place / "node_modules" / marker) for marker in markers]
+                installed = [_time(place / marker) for marker in markers]
                 if any(installed) and written > max(time or 0 for time in installed):
                     yield f"`{lock}` is newer than `node_modules`"
                 return
@@ -149,7 +151,7 @@ def _files(cwd: str, folder: str) -> Iterator[str]:
     for place in (Path(cwd), *(each for each in Path(cwd).parents if each.is_relative_to(folder))):
         for lock, markers in INSTALLED.items():
             yield str(place / lock)
-            yield from (str(place / "node_modules" / marker) for marker in markers)
+            yield from (str(place / marker) for marker in markers)
 
 
 def _waits(change: AppChange) -> str:

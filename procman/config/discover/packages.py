@@ -10,6 +10,7 @@ from pathlib import Path
 
 from procman.config.discover.scripts import Step
 from procman.config.discover.tree import Tree, join
+from procman.core.package_managers import MANAGERS, NAMES, NPM, YARN, YARN_1, PackageManager
 
 MANIFEST = "package.json"
 SCRIPT_NAME = re.compile(r"[\w:@./+-]+")  # what needs no quotes in a command, and holds no `{port}`
@@ -19,31 +20,6 @@ APP_SCRIPTS = (
     *("dev", "start:dev", "develop", "start", "serve", "server", "dev:server", "start:local"),
     *("docs:dev", "docs", "storybook", "preview", "watch"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Manager:
-    """A program that installs packages and runs scripts."""
-
-    name: str
-    locks: tuple[str, ...]
-    frozen: str  # installs what the lock file says
-    fresh: str  # installs where there is no lock file
-    runs: str  # a program of an installed package
-    separator: str = ""  # what stands before the arguments of a script, because the manager eats them else
-
-    def script(self, name: str, arguments: str = "") -> str:
-        """Return the command that runs a script with arguments."""
-        words = (self.name, "run", name, self.separator if arguments else "", arguments)
-        return " ".join(word for word in words if word)
-
-
-NPM = Manager("npm", ("package-lock.json", "npm-shrinkwrap.json"), "npm ci", "npm install", "npx", "--")
-PNPM = Manager("pnpm", ("pnpm-lock.yaml",), "pnpm install --frozen-lockfile", "pnpm install", "pnpm exec")
-YARN = Manager("yarn", ("yarn.lock",), "yarn install --immutable", "yarn install", "yarn run")
-YARN_1 = Manager("yarn", ("yarn.lock",), "yarn install --frozen-lockfile", "yarn install", "yarn run")
-BUN = Manager("bun", ("bun.lock", "bun.lockb"), "bun install --frozen-lockfile", "bun install", "bunx")
-MANAGERS = (NPM, PNPM, YARN, BUN)
 
 
 class Package:
@@ -96,7 +72,7 @@ class Package:
         return self.tree.first(self.root.folder, self.manager.locks)
 
     @cached_property
-    def manager(self) -> Manager:
+    def manager(self) -> PackageManager:
         """What its root declares in `packageManager`, else what its lock file is from, else npm."""
         root = self.root
         declared = str(root.document.get("packageManager", ""))
@@ -195,7 +171,7 @@ def referred(step: Step, package: Package) -> Reference | None:
     name = step.program
     if name == "node" and step.arguments[:1] == ("--run",) and len(step.arguments) == 2:
         return Reference(step.arguments[1])
-    if name not in ("npm", "pnpm", "yarn", "bun") or "--" in step.words:
+    if name not in NAMES or "--" in step.words:
         return None
     words, folder, member = _located(name, list(step.arguments))
     if name == "yarn" and words[:1] == ["workspace"] and len(words) > 2:

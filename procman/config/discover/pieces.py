@@ -11,6 +11,7 @@ from procman.config.discover.frameworks import RUNNERS, builds, recognise
 from procman.config.discover.packages import APP_SCRIPTS, MANIFEST, Package, Reference, referred
 from procman.config.discover.scripts import Step, side_by_side, steps, word_set
 from procman.config.discover.tree import Tree, join
+from procman.core.package_managers import NAMES
 
 # Commands that stand beside what a script is for.
 ASIDE = word_set("cd echo export set clear rm mkdir cp sleep wait-on kill-port true rimraf")
@@ -21,7 +22,6 @@ _MONOREPO = frozenset(("turbo", "nx", "lerna", "wsrun", "ultra", "wireit", "moon
 _WORKSPACES = word_set(
     "-r --recursive --parallel --filter -F -w -ws --workspaces --workspace workspaces workspace"
 )
-_MANAGERS = frozenset(("npm", "pnpm", "yarn", "bun"))
 # Flags of concurrently that have a value behind them.
 _WITH_VALUE = word_set(
     """-n --names -c --prefix-colors -p --prefix -l --prefix-length -m --max-processes -t --timestamp-format
@@ -74,7 +74,7 @@ def runs_several(text: str) -> bool:
 
 def _own(step: Step, package: Package) -> Step:
     words = step.arguments[1:] if step.arguments[:1] == ("run",) else step.arguments
-    if step.program not in _MANAGERS or not words:
+    if step.program not in NAMES or not words:
         return step
     carrier = package.scripts.get(words[0], "").rstrip()
     if carrier.endswith(" --"):
@@ -141,7 +141,7 @@ class _Finder:
         if reference := referred(command, package):
             return None if command.variables else self._scripts(reference, package, piece, several=several)
         texts = (*command.words, *command.variables.values())
-        if not several or command.program in _MANAGERS or any("$" in each for each in texts):
+        if not several or command.program in NAMES or any("$" in each for each in texts):
             return None
         return [replace(piece, package=package)]
 
@@ -189,7 +189,7 @@ class _Finder:
 def _is_monorepo(step: Step) -> bool:
     """Return whether a command runs scripts of workspaces."""
     flags = {word.partition("=")[0] for word in step.arguments}
-    return step.program in _MONOREPO or (step.program in _MANAGERS and bool(flags & _WORKSPACES))
+    return step.program in _MONOREPO or (step.program in NAMES and bool(flags & _WORKSPACES))
 
 
 def _serves(text: str, package: Package) -> bool:

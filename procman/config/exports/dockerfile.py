@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from procman.config.discover.packages import BUN, NPM, Package, find_packages
+from procman.config.discover.packages import Package, find_packages
 from procman.config.discover.python import MANIFESTS
 from procman.config.discover.tree import Tree, join
 from procman.config.exports.kubernetes_pod import ROOT
 from procman.config.exports.subject import Exported, Options, Subject
 from procman.core.config import Command
+from procman.core.package_managers import BUN, NPM
 
 _CARRIED = ("command", "shell", "cwd", "port", "prepare", "stop_signal", "instances")
 _NODE, _PYTHON = "22", "3.13"  # where the project says nothing

@@ -21,6 +21,7 @@ from procman.config.formats.supervisord import parse_supervisord
 from procman.config.formats.yaml import of_yaml
 from procman.config.procfile import is_procfile
 from procman.config.source import Source, read_source, shown_path
+from procman.core.package_managers import MANAGERS, NAMES, NPM
 
 FORMATS = (
     "procfile",
@@ -33,13 +34,8 @@ FORMATS = (
     "mprocs",
 )
 SCRIPTS = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts")  # what only a JavaScript engine can read
-_LOCKFILES = {
-    "pnpm-lock.yaml": "pnpm",
-    "yarn.lock": "yarn",
-    "bun.lock": "bun",
-    "bun.lockb": "bun",
-    "package-lock.json": "npm",
-}
+# npm's comes last: it is what is left behind where somebody has gone over to another one.
+_BY_LOCK = (*(each for each in MANAGERS if each is not NPM), NPM)
 _BY_NAME = (
     (r"package\.json", "package.json"),
     (r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml", "compose"),
@@ -119,10 +115,14 @@ def _siblings(source: Source, pattern: str) -> list[Source]:
 def _runner(source: Source, document: Node) -> str:
     """Return the package manager of a folder, as its lockfile or `packageManager` has it."""
     said = document.child("packageManager")
-    if said is not None and (name := said.text.partition("@")[0]) in _LOCKFILES.values():
+    if said is not None and (name := said.text.partition("@")[0]) in NAMES:
         return name
-    here = (tool for file, tool in _LOCKFILES.items() if os.path.isfile(os.path.join(source.folder, file)))
-    return next(here, "npm")
+    locked = (
+        manager.name
+        for manager in _BY_LOCK
+        if any(os.path.isfile(os.path.join(source.folder, lock)) for lock in manager.locks)
+    )
+    return next(locked, NPM.name)
 
 
 def _package(source: Source) -> Imported:

@@ -80,6 +80,8 @@ def test_packages_are_missing_where_no_folder_up_to_the_projects_has_them(tmp_pa
 
 def test_the_lock_file_tells_who_installs(tmp_path: Path) -> None:
     assert node.install(tmp_path) == "npm install"
+    (tmp_path / "bun.lock").touch()
+    assert node.install(tmp_path) == "bun install"
     (tmp_path / "yarn.lock").touch()
     assert node.install(tmp_path) == "yarn install"
     (tmp_path / "package-lock.json").touch()

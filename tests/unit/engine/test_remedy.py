@@ -266,16 +266,16 @@ def test_a_module_belongs_to_a_package(specifier: str, name: str) -> None:
 
 def test_package_manager_says_what_no_lock_file_does(web: Path) -> None:
     lay(web, package__json={"packageManager": "pnpm@9.1.0"})
-    assert Package(web).tool.name == "pnpm"
+    assert Package(web).manager.name == "pnpm"
     lay(web, yarn__lock="")
-    assert Package(web).tool.name == "yarn"
+    assert Package(web).manager.name == "yarn"
 
 
 @pytest.mark.parametrize("document", ["[]", "no", '{"scripts": [], "dependencies": 1, "packageManager": 1}'])
 def test_a_package_json_that_is_none_has_nothing(web: Path, document: str) -> None:
     lay(web, package__json=document)
     package = Package(web)
-    assert (package.scripts, package.dependencies, package.tool.name) == ((), frozenset(), "npm")
+    assert (package.scripts, package.dependencies, package.manager.name) == ((), frozenset(), "npm")
 
 
 # files and commands

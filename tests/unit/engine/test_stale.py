@@ -105,6 +105,7 @@ def test_nothing_on_disk_is_stale_for_an_app_that_does_not_run(project: Project)
     ("lock", "marker"),
     [
         ("package-lock.json", ".package-lock.json"),
+        ("npm-shrinkwrap.json", ".package-lock.json"),
         ("pnpm-lock.yaml", ".modules.yaml"),
         ("yarn.lock", ".yarn-integrity"),
         ("yarn.lock", ".yarn-state.yml"),
