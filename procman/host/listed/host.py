@@ -9,20 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 from procman.core.identity import Identity, Member
-from procman.core.verdict import Listener
 from procman.host.base import (
     Cancellable,
     Ended,
-    Holder,
-    Occupant,
-    Operation,
     Order,
     Run,
-    Vitals,
 )
+from procman.host.listed.answers import ByListing
 from procman.host.listed.listing import Listing
 from procman.host.listed.table import Table
 from procman.host.notices import Notices
@@ -36,7 +32,7 @@ assert sys.platform != "win32"
 Wait = Callable[[asyncio.AbstractEventLoop, Sequence[int], Callable[[], None]], Cancellable]
 
 
-class ListedHost(PosixHost):
+class ListedHost(ByListing, PosixHost):
     """A host by a list of processes. Owned by the thread of the event loop, the main one."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, table: Table, boot: str, wait: Wait) -> None:
@@ -78,29 +74,9 @@ class ListedHost(PosixHost):
         """Return every living process of each run."""
         return self._listing.trees(runs)
 
-    def find(self, identity: Identity) -> Member | None:
-        """Return the process if it still is the same one and alive."""
-        return self._listing.find(identity)
-
-    def vitals(self, members: Collection[Member]) -> tuple[Vitals, ...]:
-        """Return what each of `members` that still lives does and uses."""
-        return self._listing.vitals(members)
-
-    def memory(self, members: Collection[Member]) -> int:
-        """Return how many bytes of RAM these processes have; what they share counts for each of them."""
-        return sum(each.memory_bytes for each in self.vitals(members))
-
     def is_stranger(self, run: Run) -> bool:
         """Return whether somebody else lives under the identity of the run's first process."""
         return self._listing.is_stranger(run)
-
-    def boot(self) -> str:
-        """Return what names the present boot."""
-        return self._listing.boot
-
-    def marked(self, prefix: str) -> dict[str, tuple[Member, ...]]:
-        """Return every living process of ours whose marker begins with `prefix`, by marker."""
-        return self._listing.marked(prefix)
 
     def adopt(self, run: Run, on_exit: Callable[[Ended], None]) -> bool:
         """Watch a process that a former manager started; how it ended only its parent is told.
@@ -132,31 +108,7 @@ class ListedHost(PosixHost):
             wait.inner = call
         return wait
 
-    def operations(self) -> tuple[Operation, ...]:
-        """Return the package installs and git operations that are under way."""
-        return self._listing.operations()
-
     # ports
-
-    def listeners(self) -> tuple[Listener, ...] | None:
-        """Return the TCP sockets in LISTEN that this user may see; a queue is not told."""
-        return self._listing.listeners()
-
-    def sockets_of(self, members: Collection[Member]) -> frozenset[int] | None:
-        """Return the numbers of the processes' listeners, or None where one may not be asked."""
-        return self._listing.sockets_of(members)
-
-    def holder(self, listener: Listener) -> Holder | None:
-        """Return a process that holds the listener, or None where it can't be told."""
-        return self._listing.holder(listener)
-
-    def occupants(self, listeners: Collection[Listener]) -> tuple[Occupant, ...]:
-        """Return every process that holds one of the listeners, as far as this user can see them."""
-        return self._listing.occupants(listeners)
-
-    def watch_closed(self, callback: Callable[[int], None]) -> Cancellable | None:
-        """Return None: no closed socket is announced."""
-        return None
 
 
 class _Wait:

@@ -79,22 +79,17 @@ class Listing:
 
     # trees
 
-    def trees(
-        self, runs: Sequence[Run], known: Callable[[Run], Collection[int]] = lambda run: ()
-    ) -> list[tuple[Member, ...]]:
-        """Return every living process of each run, in one look; `known` gives pids that are its own."""
+    def trees(self, runs: Sequence[Run]) -> list[tuple[Member, ...]]:
+        """Return every living process of each run, in one look."""
         rows = self.table.rows()
         self._forget(rows)
         markers = {pid: marker for pid, row in rows.items() if (marker := self._marker(row)) is not None}
-        return [self._tree(run, rows, markers, known(run)) for run in runs]
+        return [self._tree(run, rows, markers) for run in runs]
 
-    def _tree(
-        self, run: Run, rows: dict[int, Row], markers: dict[int, str], known: Collection[int]
-    ) -> tuple[Member, ...]:
+    def _tree(self, run: Run, rows: dict[int, Row], markers: dict[int, str]) -> tuple[Member, ...]:
         leader = rows.get(run.leader.pid)
         same = leader is not None and self.identity(leader) == run.leader
         roots = {pid for pid, marker in markers.items() if marker == run.marker}
-        roots.update(known)
         if same:
             roots |= {row.pid for row in rows.values() if row.session == run.leader.pid}
             roots.add(run.leader.pid)

@@ -16,19 +16,15 @@ from datetime import tzinfo
 from functools import partial
 
 from procman.core.identity import MARKER, Identity, Member
-from procman.core.verdict import Listener
 from procman.host.base import (
     Answer,
     Cancellable,
     Ended,
-    Holder,
-    Occupant,
-    Operation,
     Order,
     ProbeOrder,
     Run,
-    Vitals,
 )
+from procman.host.listed.answers import ByListing
 from procman.host.listed.listing import Listing
 from procman.host.listed.table import Table
 from procman.host.notices import Notices
@@ -55,7 +51,7 @@ class _Leader:
     killed: bool = False
 
 
-class WindowsHost:
+class WindowsHost(ByListing):
     """The host of a Windows machine. Owned by the thread of the event loop.
 
     Args:
@@ -189,10 +185,6 @@ class WindowsHost:
     def _is_of_this_boot(self, run: Run) -> bool:
         return run.leader.boot == self._listing.boot
 
-    def find(self, identity: Identity) -> Member | None:
-        """Return the process if it still is the same one and alive."""
-        return self._listing.find(identity)
-
     def is_ending(self, identity: Identity) -> bool:
         """Return whether the process has ended."""
         return self.find(identity) is None
@@ -201,22 +193,6 @@ class WindowsHost:
         """Return whether somebody else lives under the identity of the run's first process."""
         pids = self._jobs.pids(run.marker)
         return run.leader.pid not in pids if pids else self._listing.is_stranger(run)
-
-    def vitals(self, members: Collection[Member]) -> tuple[Vitals, ...]:
-        """Return what each of `members` that still lives does and uses."""
-        return self._listing.vitals(members)
-
-    def memory(self, members: Collection[Member]) -> int:
-        """Return how many bytes of RAM these processes have; what they share counts for each of them."""
-        return sum(each.memory_bytes for each in self.vitals(members))
-
-    def boot(self) -> str:
-        """Return what names the present boot."""
-        return self._listing.boot
-
-    def marked(self, prefix: str) -> dict[str, tuple[Member, ...]]:
-        """Return every living process of ours whose marker begins with `prefix`, by marker."""
-        return self._listing.marked(prefix)
 
     def adopt(self, run: Run, on_exit: Callable[[Ended], None]) -> bool:
         """Watch a process that a former manager started: how it ends is told to whoever has a handle."""
@@ -321,39 +297,15 @@ class WindowsHost:
         """Return None: it is not told here."""
         return None
 
-    def operations(self) -> tuple[Operation, ...]:
-        """Return the package installs and git operations that are under way."""
-        return self._listing.operations()
-
     # ports
-
-    def listeners(self) -> tuple[Listener, ...] | None:
-        """Return every TCP socket in LISTEN, of both families, whoever holds it; a queue is not told."""
-        return self._listing.listeners()
-
-    def sockets_of(self, members: Collection[Member]) -> frozenset[int] | None:
-        """Return the numbers of the processes' listeners."""
-        return self._listing.sockets_of(members)
 
     def connections(self, inodes: Collection[int]) -> Mapping[str, int] | None:
         """Return None: connections have no numbers here that lead to a listener's."""
         return None
 
-    def holder(self, listener: Listener) -> Holder | None:
-        """Return a process that holds the listener, or None where it can't be told."""
-        return self._listing.holder(listener)
-
-    def occupants(self, listeners: Collection[Listener]) -> tuple[Occupant, ...]:
-        """Return every process that holds one of the listeners, as far as this user can see them."""
-        return self._listing.occupants(listeners)
-
     def addresses(self, host: str) -> tuple[str, ...]:
         """Return the numeric addresses to check for `host`."""
         return self._resolver.addresses(host)
-
-    def watch_closed(self, callback: Callable[[int], None]) -> Cancellable | None:
-        """Return None: no closed socket is announced."""
-        return None
 
     # checks
 
