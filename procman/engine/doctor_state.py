@@ -12,7 +12,7 @@ from procman.core.config import Config
 from procman.engine.findings import Finding, fail, ok, warn
 from procman.host.claim import holder_of
 from procman.host.files import user
-from procman.host.outputs import RunFifos
+from procman.host.outputs import fifo
 
 LEAST_SPACE = 50_000_000  # bytes: with less, an app that builds something fills the disk in a moment
 ELSEWHERE = "`PROCMAN_HOME=/another/folder` keeps the state there"
@@ -41,7 +41,7 @@ def check_state(home: Path, config: Config | None) -> Iterator[Finding]:
 
 def _use(home: Path) -> Finding | None:
     """Return what keeps a manager from using the folder, or None."""
-    fifos = RunFifos.of(home, f".doctor-{os.getpid()}", 0)
+    fifos = fifo.RunFifos.of(home, f".doctor-{os.getpid()}", 0)
     try:
         fifos.create()
     except NotADirectoryError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from procman.engine.supervised import Supervised
 from procman.host.base import Cancellable, Host
-from procman.host.outputs import waiting
+from procman.host.outputs import fifo
 
 NAP = 0.001  # seconds; what an event loop can tell apart
 LONGEST_WAKE = 0.064  # seconds without a nap, of an app that fills its pipe within one
@@ -76,7 +76,7 @@ class _Reader:
     def _look_after_nap(self) -> None:
         """Move what has come meanwhile, and nap again, if that was little; if nothing, wait for more."""
         self._nap = None
-        if not waiting(self._descriptor):
+        if not fifo.waiting(self._descriptor):
             self._listen()
             return
         moved = self._capture.on_readable(self._descriptor)

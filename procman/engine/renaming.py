@@ -12,7 +12,7 @@ from pathlib import Path
 
 from procman.engine import output
 from procman.engine.supervised import Supervised
-from procman.host.outputs import RunFifos
+from procman.host.outputs import fifo
 
 
 def move_files(home: Path, supervised: Supervised, new: str) -> bool:
@@ -58,6 +58,6 @@ def go_on(supervised: Supervised) -> None:
 def _pairs(home: Path, supervised: Supervised, new: str) -> list[tuple[Path, Path]]:
     """Return each path of an app, and what it is to be."""
     old, run = supervised.name, supervised.app.generation
-    before, after = (RunFifos.of(home / "run", name, run) for name in (old, new))
+    before, after = (fifo.RunFifos.of(home / "run", name, run) for name in (old, new))
     pipes = [(before.stdout, after.stdout), (before.stderr, after.stderr)]
     return [(home / "logs" / old, home / "logs" / new), *(pipes if supervised.run is not None else ())]

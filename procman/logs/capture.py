@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,17 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from procman.core.config import LogBudget
+from procman.host.outputs import fifo, pty
 from procman.logs.read import last_lines
 from procman.logs.segments import Stream
 from procman.logs.store import NotWritten, Store
 from procman.logs.terminal import Terminal
 from procman.logs.watch import LineWatch
-
-if sys.platform == "win32":
-    from procman.host.windows import no_pty as pty
-    from procman.host.windows import spool as fifo
-else:
-    from procman.host.posix import fifo, pty
 
 MOST_AT_A_TIME = 1 << 20  # bytes moved per call, so that one chatty app can't keep the others waiting
 MOST_WATCHED = 1 << 16  # the same from a terminal, or while lines are looked at, which takes longer

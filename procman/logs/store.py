@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from procman.core.config import LogBudget
 from procman.host import files
+from procman.host.outputs import fifo
 from procman.logs.segments import (
     ADDED,
     OPEN,
@@ -29,11 +30,6 @@ from procman.logs.segments import (
     unfinished_streams,
 )
 from procman.logs.sweep import Sweep
-
-if sys.platform == "win32":
-    from procman.host.windows import spool as fifo
-else:
-    from procman.host.posix import fifo
 
 # Bytes of one stream read within so many seconds share a record. At one write per line an app makes 80,000
 # batches a second, and nobody tells lines apart by less than a millisecond.

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-if sys.platform == "win32":
-    from procman.host.windows import no_pty as pty
-else:
-    from procman.host.posix import pty
+from procman.host.outputs import pty
 
 RECENT = 4096  # bytes that somebody who attaches is shown of what was printed before
 

@@ -63,8 +63,8 @@ Found = Callable[..., WindowsVillage]
 def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Found]:
     monkeypatch.setattr(capture_module, "fifo", spool)
     monkeypatch.setattr(store_module, "fifo", spool)
-    monkeypatch.setattr(output_module, "waiting", spool.waiting)
-    monkeypatch.setattr(renaming_module, "RunFifos", spool.RunFifos)
+    monkeypatch.setattr(output_module, "fifo", spool)
+    monkeypatch.setattr(renaming_module, "fifo", spool)
     villages: list[WindowsVillage] = []
 
     def make(text: str = PROJECT, **programs: Program) -> WindowsVillage:
