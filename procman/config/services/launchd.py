@@ -6,7 +6,7 @@ import os
 import plistlib
 from typing import Any
 
-from procman.config.services.service import RESTART_AFTER, Service
+from procman.config.services.service import RESTART_AFTER, Service, differing
 
 # What a daemon has without a shell; the folders of Homebrew's two places come first.
 PATH = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
@@ -66,12 +66,7 @@ def user_of(text: str) -> str | None:
 
 def differences(wanted: str, found: str) -> list[str]:
     """Return what differs between two property lists, by key."""
-    want, have = _read(wanted), _read(found)
-    return [
-        f"`{key}` is `{have.get(key)}`, not `{want.get(key)}`"
-        for key in dict.fromkeys((*want, *have))
-        if want.get(key) != have.get(key)
-    ]
+    return differing(_read(wanted), _read(found))
 
 
 def _read(text: str) -> dict[str, Any]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 FORMAT = 1  # of what is written; one with another is told by `procman doctor`
 WATCHDOG = 60.0  # seconds without a heartbeat until a manager counts as hung
-RESTART_AFTER = (
-    2.0  # seconds; a start takes 0.3 s of CPU, so one that fails for ever takes a seventh of a core
-)
+RESTART_AFTER = 2.0  # s; a start takes 0.3 s of CPU, so one that fails for ever takes a seventh of a core
 ABORT_WITHIN = 10.0  # seconds for a manager that hangs to end by SIGABRT; it has nothing to finish
 
 
@@ -47,3 +46,16 @@ def usual_name(file: str, *, taken: bool = False) -> str:
     folder = os.path.basename(os.path.dirname(file)).lower()
     name = f"procman-{re.sub(r'[^a-z0-9]+', '-', folder).strip('-') or 'project'}"
     return f"{name}-{hashlib.sha256(os.fsencode(file)).hexdigest()[:6]}" if taken else name
+
+
+def differing(wanted: Mapping[str, object], found: Mapping[str, object]) -> list[str]:
+    """Return what differs between two descriptions of a service, by key, in the order of the wanted one."""
+    return [
+        f"`{key}` is {_shown(found.get(key))}, not {_shown(wanted.get(key))}"
+        for key in dict.fromkeys((*wanted, *found))
+        if wanted.get(key) != found.get(key)
+    ]
+
+
+def _shown(value: object) -> str:
+    return "not set" if value is None else f"`{value}`"

@@ -6,7 +6,14 @@ import re
 from collections.abc import Iterator
 
 from procman.config.exports.systemd import percent, quoted
-from procman.config.services.service import ABORT_WITHIN, FORMAT, RESTART_AFTER, WATCHDOG, Service
+from procman.config.services.service import (
+    ABORT_WITHIN,
+    FORMAT,
+    RESTART_AFTER,
+    WATCHDOG,
+    Service,
+    differing,
+)
 from procman.core.service import SERVICE_BUSY
 
 # Needs no namespace, so a unit of a user may have it too. Not here, because npm's world breaks with it:
@@ -107,21 +114,11 @@ def user_of(text: str) -> str | None:
 
 def differences(wanted: str, found: str) -> list[str]:
     """Return what differs between two units, by key, in the order of the wanted one."""
-    want, have = _pairs(wanted), _pairs(found)
-    keys = list(dict.fromkeys((*want, *have)))
-    return [
-        f"`{key}` is {_shown(have.get(key))}, not {_shown(want.get(key))}"
-        for key in keys
-        if want.get(key) != have.get(key)
-    ]
+    return differing(_values(wanted), _values(found))
 
 
-def _pairs(text: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+def _values(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
     for key, value in _KEY.findall(text):
-        found.setdefault(key, []).append(value)
+        found[key] = f"{found[key]}, {value}" if key in found else value
     return found
-
-
-def _shown(values: list[str] | None) -> str:
-    return "not set" if values is None else f"`{', '.join(values)}`"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from procman.config.services.service import FORMAT, Service
+from procman.config.services.service import FORMAT, Service, differing
 
 
 def description(service: Service) -> str:
@@ -36,12 +36,7 @@ def programs(text: str) -> list[str]:
 
 def differences(wanted: str, found: str) -> list[str]:
     """Return what differs between two descriptions, by key."""
-    want, have = _read(wanted), _read(found)
-    return [
-        f"`{key}` is `{have.get(key)}`, not `{want.get(key)}`"
-        for key in dict.fromkeys((*want, *have))
-        if want.get(key) != have.get(key)
-    ]
+    return differing(_read(wanted), _read(found))
 
 
 def _read(text: str) -> dict[str, Any]:
