@@ -27,7 +27,6 @@ _NAME = re.compile(r"%\((\w+)\)")
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _VARIABLE = re.compile(f"{_OPEN}(\\w+){_CLOSE}")
 _LOGS = "procman keeps what an app prints by itself: `procman logs`"
-_TREE = "procman always signals the whole tree"
 _OWN = "it is about supervisord itself; procman's own settings are few: `[manager]`"
 _SECTIONS = {
     "unix_http_server": "procman's socket needs no settings",
