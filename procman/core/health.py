@@ -11,6 +11,7 @@ from procman.core.config import AppConfig
 from procman.core.events import Moment, Probed
 from procman.core.transitions import Step, end, enter, is_hopeless
 
+ALIVE_ALONE = "alive, and no check is declared"
 CONFIRM = 0.1  # between the passes of a start: a listener that is closed again at once is not up
 
 

@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import assert_never
 
 from procman.core import policy
-from procman.core.actions import Kill, Look, Prepare, Probe, RecordPrepared, Spawn
-from procman.core.app import App, Ending, Exit, State
+from procman.core.actions import Kill, Look, Prepare, Probe, Spawn
+from procman.core.app import App, Ending, State
 from procman.core.config import AppConfig, CheckKind, Restart
+from procman.core.ends import on_exited, on_gone
 from procman.core.events import (
     Adopted,
     Cleared,
@@ -38,14 +39,14 @@ from procman.core.events import (
     Unchanged,
     Unwanted,
 )
-from procman.core.health import healthy, on_probed
+from procman.core.health import ALIVE_ALONE, healthy, on_probed
+from procman.core.renewal import on_adopted, on_reconfigured, on_remedied
 from procman.core.secrets import show_command
 from procman.core.transitions import KILL_AGAIN, Step, afresh, again, end, enter, is_hopeless, wait
 from procman.core.verdict import Verdict
 
 RECHECK = 1.0  # seconds between looks at a port that somebody else holds
 SETTLE = 1.0  # until an app without a check is up: a mistake in its command ends it sooner (npm takes 0.5 s)
-ALIVE_ALONE = "alive, and no check is declared"
 
 
 def step(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
@@ -79,17 +80,17 @@ def step(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
         case Exceeded():
             return _on_exceeded(app, event, moment, config)
         case Exited():
-            return _on_exited(app, event, moment, config)
+            return on_exited(app, event, moment, config)
         case Gone():
-            return _on_gone(app, moment, config)
+            return on_gone(app, moment, config)
         case Due():
             return _on_due(app, moment, config)
         case Reconfigured():
-            return _on_reconfigured(app, moment, config)
+            return on_reconfigured(app, moment, config)
         case Remedied():
-            return _on_remedied(app, event, moment, config)
+            return on_remedied(app, event, moment, config)
         case Adopted():
-            return _on_adopted(app, moment, config)
+            return on_adopted(app, moment, config)
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -329,79 +330,6 @@ def _on_exceeded(app: App, event: Exceeded, moment: Moment, config: AppConfig) -
             assert_never(unreachable)
 
 
-def _on_exited(app: App, event: Exited, moment: Moment, config: AppConfig) -> Step:
-    match app.state:
-        case State.PREPARING:
-            assert config.prepare is not None, "what runs was declared"
-            ended = Exit(event.code, event.signal, event.at, "`prepare` ended")
-            if ended.clean:
-                return end(app, Ending.PREPARED, "`prepare` succeeded", moment.now, config)
-            shown = show_command([config.prepare.text])
-            why = policy.with_cause(f"`prepare` failed: `{shown}` {ended.words}", event.cause)
-            app = replace(app, last_exit=ended, diagnosis=event.cause)
-            return end(app, Ending.NOT_PREPARED, why, moment.now, config)
-        case State.STARTING | State.RUNNING | State.UNHEALTHY:
-            cause = event.cause or app.diagnosis
-            ended = Exit(event.code, event.signal, event.at, "ended by itself")
-            app = replace(app, last_exit=ended, diagnosis=cause)
-            return end(app, Ending.EXITED, policy.with_cause(ended.words, cause), moment.now, config)
-        case State.STOPPING:
-            if app.ending in (Ending.EXITED, Ending.PREPARED, Ending.NOT_PREPARED):
-                return app, ()
-            return replace(app, last_exit=Exit(event.code, event.signal, event.at, app.reason)), ()
-        case State.STOPPED | State.WAITING | State.BACKOFF | State.COMPLETED | State.FAILED:
-            return app, ()
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _on_gone(app: App, moment: Moment, config: AppConfig) -> Step:
-    match app.state:
-        case State.STOPPING:
-            return _after(app, moment, config)
-        case (
-            State.STOPPED
-            | State.WAITING
-            | State.PREPARING
-            | State.STARTING
-            | State.RUNNING
-            | State.UNHEALTHY
-            | State.BACKOFF
-            | State.COMPLETED
-            | State.FAILED
-        ):
-            return app, ()
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _after(app: App, moment: Moment, config: AppConfig) -> Step:
-    """Decide what follows a run that is proven gone."""
-    match app.ending:
-        case Ending.STOP:
-            return enter(app, State.STOPPED, app.reason, moment.now), ()
-        case Ending.RESTART:
-            return wait(app, app.reason, moment.now)
-        case Ending.PREPARED:
-            waiting = enter(app, State.WAITING, app.reason, moment.now)  # for the same cause as before
-            return waiting, (RecordPrepared(app.generation), Look())
-        case Ending.NOT_PREPARED:
-            return enter(app, State.FAILED, app.reason, moment.now), ()
-        case Ending.UNHEALTHY:
-            return again(app, app.reason, moment, config)
-        case Ending.EXITED:
-            assert app.last_exit is not None, "an app that exited has an exit"
-            failed = not app.last_exit.clean or app.diagnosis is not None  # some tools fail with code 0
-            if config.restart is Restart.NEVER or (config.restart is Restart.ON_FAILURE and not failed):
-                reason = f'{app.reason}; not restarted, `restart = "{config.restart.value}"`'
-                return enter(app, State.COMPLETED, reason, moment.now), ()
-            return again(app, app.reason, moment, config)
-        case None:
-            raise AssertionError("a stopping app has an ending")
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
 def _on_due(app: App, moment: Moment, config: AppConfig) -> Step:
     late = app.deadline is not None and app.deadline <= moment.now
     match app.state:
@@ -439,81 +367,3 @@ def _start_timed_out(app: App, moment: Moment, config: AppConfig) -> Step:
 
 def _stop_timed_out(app: App, moment: Moment) -> Step:
     return replace(app, forced=True, deadline=moment.now + KILL_AGAIN), (Kill(app.generation),)
-
-
-def _on_reconfigured(app: App, moment: Moment, config: AppConfig) -> Step:
-    match app.state:
-        case State.WAITING:
-            return app, (Look(),)
-        case State.STARTING | State.RUNNING | State.UNHEALTHY:
-            return _take_over(app, moment, config), ()
-        case (
-            State.STOPPED | State.PREPARING | State.STOPPING | State.BACKOFF | State.COMPLETED | State.FAILED
-        ):
-            return app, ()
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _take_over(app: App, moment: Moment, config: AppConfig) -> App:
-    """Return a living app with its timers as the new configuration wants them.
-
-    One that starts has its time from its spawn on; from now on if it was held just now, so that an edit does
-    not end at once what an install has delayed.
-    """
-    steady = policy.steady_interval(config)
-    if app.state is State.RUNNING:
-        return replace(app, probe_at=None if steady is None or app.probing else moment.now + steady)
-    if config.check.kind is CheckKind.NONE:
-        return healthy(app, ALIVE_ALONE, moment, config)
-    app = replace(app, probe_at=None if app.probing else moment.now)
-    if app.state is State.STARTING:
-        assert app.spawned_at is not None, "a starting app was spawned"
-        began = app.spawned_at if app.held is None else moment.now
-        return replace(app, deadline=began + config.start_timeout)
-    return app
-
-
-def _on_remedied(app: App, event: Remedied, moment: Moment, config: AppConfig) -> Step:
-    reason = f"restarted: `{event.file}` has changed"
-    match app.state:
-        case State.FAILED if app.wanted and app.diagnosis is not None:
-            return wait(afresh(app), reason, moment.now)
-        case State.UNHEALTHY if app.wanted and app.diagnosis is not None:
-            return end(afresh(app), Ending.RESTART, reason, moment.now, config)
-        case (
-            State.STOPPED
-            | State.WAITING
-            | State.PREPARING
-            | State.STARTING
-            | State.RUNNING
-            | State.UNHEALTHY
-            | State.STOPPING
-            | State.BACKOFF
-            | State.COMPLETED
-            | State.FAILED
-        ):
-            return app, ()
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _on_adopted(app: App, moment: Moment, config: AppConfig) -> Step:
-    match app.state:
-        case State.STARTING | State.RUNNING | State.UNHEALTHY:
-            taken = _take_over(replace(app, probing=False, suspected=False), moment, config)
-            taken = replace(taken, probe_at=None if taken.probe_at is None else moment.now)
-            if taken.state is State.STARTING:  # it may have come up since, for days: without a record
-                taken = replace(taken, deadline=moment.now + config.start_timeout)
-            return taken, ()
-        case State.PREPARING:  # nobody saw how it ended, or will
-            return end(app, Ending.RESTART, "`prepare` is run again by a new manager", moment.now, config)
-        case State.STOPPING:
-            assert app.ending is not None, "a stopping app has an ending"
-            return end(app, app.ending, app.reason, moment.now, config, force=app.forced)
-        case State.STOPPED | State.WAITING | State.BACKOFF | State.COMPLETED | State.FAILED:
-            reason = "it lived although it was not known to run"
-            ending = Ending.RESTART if app.wanted else Ending.STOP
-            return end(app, ending, reason, moment.now, config)
-        case _ as unreachable:
-            assert_never(unreachable)
