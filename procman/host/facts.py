@@ -83,7 +83,7 @@ if sys.platform == "linux":
     def _features(folder: str) -> tuple[Feature, ...]:
         from procman.host.linux import procfs
         from procman.host.linux.cgroups import Cgroups
-        from procman.host.linux.host import is_subreaper
+        from procman.host.linux.ends import is_subreaper
         from procman.host.linux.ports import Diagnostics
 
         diagnostics = Diagnostics()

@@ -24,7 +24,7 @@ from procman.core.config import Check, CheckKind, Command
 from procman.core.identity import MARKER, Identity
 from procman.host import make_host
 from procman.host.base import Answer, Cancellable, Ended, Host, Order, ProbeOrder, Run
-from procman.host.linux.host import become_subreaper
+from procman.host.linux.ends import become_subreaper
 from procman.host.listed.table import Row
 from procman.host.posix.fifo import waiting
 from tests.fakes.host import FakeHost

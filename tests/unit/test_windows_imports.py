@@ -64,9 +64,9 @@ import procman
 for_others = {
     "procman.host." + name
     for name in (
-        "linux.cgroups linux.debuggers linux.host linux.inotify linux.open_files linux.place_notices"
-        " linux.ports linux.procfs linux.systemd linux.trees linux.vitals listed.host macos.host"
-        " macos.launchd posix.fifo posix.host posix.pty posix.rights"
+        "linux.cgroups linux.debuggers linux.ends linux.host linux.inotify linux.open_files"
+        " linux.place_notices linux.ports linux.procfs linux.systemd linux.trees linux.vitals listed.host"
+        " macos.host macos.launchd posix.fifo posix.host posix.pty posix.rights"
     ).split()
 }
 names = [each.name for each in pkgutil.walk_packages(procman.__path__, "procman.")]
@@ -103,7 +103,9 @@ ONLY_BY_READINESS = frozenset(
     ]
 )
 BY_READINESS = {
+    "host/exec_probe.py",  # gets another output on Windows
     "host/linux/cgroups.py",
+    "host/linux/ends.py",
     "host/linux/inotify.py",
     "host/interrupts.py",  # behind a question for the platform
     "host/macos/kqueue.py",

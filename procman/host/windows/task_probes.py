@@ -16,7 +16,8 @@ from typing import assert_never
 
 from procman.core.config import CheckKind
 from procman.host.base import Answer, Cancellable, ProbeOrder
-from procman.host.probes import ANSWER_LIMIT, OUTPUT_SHOWN, Attempt, ExecProbe, SocketProbe, Spawn, request
+from procman.host.exec_probe import OUTPUT_SHOWN, ExecProbe, Spawn
+from procman.host.probes import ANSWER_LIMIT, Attempt, SocketProbe, request
 
 
 def make_task_probe(
