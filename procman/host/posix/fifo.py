@@ -14,8 +14,9 @@ import os
 import stat
 import sys
 import termios
-from dataclasses import dataclass
 from pathlib import Path
+
+from procman.host.run_paths import RunPaths
 
 assert sys.platform != "win32"
 
@@ -24,41 +25,15 @@ assert sys.platform != "win32"
 CAPACITIES = (1 << 20, 1 << 18, 1 << 16)
 
 
-@dataclass(frozen=True, slots=True)
-class RunFifos:
-    """Where the pipes of one run of an app are."""
+class RunFifos(RunPaths):
+    """The pipes of one run of an app."""
 
-    stdout: Path
-    stderr: Path
+    __slots__ = ()
 
-    @classmethod
-    def of(cls, folder: Path, app: str, generation: int) -> RunFifos:
-        """Return the paths for a run, whether or not anything is there."""
-        stem = f"{app}.{generation}"
-        return cls(folder / f"{stem}.out", folder / f"{stem}.err")
-
-    def create(self) -> None:
-        """Make the two pipes, readable and writable by their owner only; what had their names is replaced.
-
-        Raises:
-            OSError: the folder is not there, or may not be written to; the pipes already made are removed.
-        """
-        self.remove()
-        try:
-            for path in (self.stdout, self.stderr):
-                os.mkfifo(path, 0o600)
-        except OSError:
-            self.remove()
-            raise
-
-    def remove(self) -> None:
-        """Take the names away. Who has a pipe open keeps it; nobody can open it any more.
-
-        A name that can't be removed stays: the next run has other names, so it is in nobody's way.
-        """
-        for path in (self.stdout, self.stderr):
-            with contextlib.suppress(OSError):
-                path.unlink()
+    @staticmethod
+    def make(path: Path) -> None:
+        """Make a pipe."""
+        os.mkfifo(path, 0o600)
 
 
 def open_for_child(path: Path) -> int:

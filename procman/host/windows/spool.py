@@ -14,10 +14,10 @@ import os
 import stat
 import struct
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from procman.host import files
+from procman.host.run_paths import RunPaths
 
 HEAD = struct.Struct("<8sQ")
 MARK = b"procman\n"
@@ -28,42 +28,19 @@ _stored: dict[int, int] = {}  # descriptor → what the head says
 _given: dict[int, int] = {}  # descriptor → up to where the disk has it back
 
 
-@dataclass(frozen=True, slots=True)
-class RunFifos:
-    """Where the output of one run of an app is; the name is that of the other implementation."""
+class RunFifos(RunPaths):
+    """The files of one run of an app; the name is that of the other implementation."""
 
-    stdout: Path
-    stderr: Path
+    __slots__ = ()
 
-    @classmethod
-    def of(cls, folder: Path, app: str, generation: int) -> RunFifos:
-        """Return the paths for a run, whether or not anything is there."""
-        stem = f"{app}.{generation}"
-        return cls(folder / f"{stem}.out", folder / f"{stem}.err")
-
-    def create(self) -> None:
-        """Make the two files; what had their names is replaced.
-
-        Raises:
-            OSError: the folder is not there, or may not be written to; the files already made are removed.
-        """
-        self.remove()
+    @staticmethod
+    def make(path: Path) -> None:
+        """Make a file of which nothing is stored yet."""
+        descriptor = files.open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            for path in (self.stdout, self.stderr):
-                descriptor = files.open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-                try:
-                    os.write(descriptor, HEAD.pack(MARK, HEAD.size))
-                finally:
-                    os.close(descriptor)
-        except OSError:
-            self.remove()
-            raise
-
-    def remove(self) -> None:
-        """Take the names away. Who has a file open keeps it; nobody can open it any more."""
-        for path in (self.stdout, self.stderr):
-            with contextlib.suppress(OSError):
-                path.unlink()
+            os.write(descriptor, HEAD.pack(MARK, HEAD.size))
+        finally:
+            os.close(descriptor)
 
 
 def open_for_child(path: Path) -> int:

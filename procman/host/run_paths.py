@@ -1,0 +1,50 @@
+"""Where the output of one run of an app passes through the state folder, whatever it passes through there."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """The names of what one run of an app prints into; `make` says what is there."""
+
+    stdout: Path
+    stderr: Path
+
+    @classmethod
+    def of(cls, folder: Path, app: str, generation: int) -> Self:
+        """Return the paths for a run, whether or not anything is there."""
+        stem = f"{app}.{generation}"
+        return cls(folder / f"{stem}.out", folder / f"{stem}.err")
+
+    def create(self) -> None:
+        """Make both, readable and writable by their owner only; what had their names is replaced.
+
+        Raises:
+            OSError: the folder is not there, or may not be written to; what was already made is removed.
+        """
+        self.remove()
+        try:
+            for path in (self.stdout, self.stderr):
+                self.make(path)
+        except OSError:
+            self.remove()
+            raise
+
+    def remove(self) -> None:
+        """Take the names away. Who has either open keeps it; nobody can open it any more.
+
+        A name that can't be removed stays: the next run has other names, so it is in nobody's way.
+        """
+        for path in (self.stdout, self.stderr):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    @staticmethod
+    def make(path: Path) -> None:
+        """Make what the app is to print into; raises `OSError`."""
+        raise NotImplementedError
