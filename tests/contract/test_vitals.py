@@ -35,6 +35,8 @@ def vital(stage: Stage, started: Started) -> Vitals:
 def test_each_living_process_of_a_tree_is_told_with_its_parent(stage: Stage) -> None:
     started = stage.start(npm(Program()))
     stage.grown(started, 3)
+    # In the midst of its exec a process has no words yet.
+    stage.until(lambda: all(each.arguments for each in vitals(stage, started)))
     members = stage.host.tree(started.run)
     seen = stage.host.vitals(members)
     assert [(each.identity, each.parent, each.name) for each in seen] == [
