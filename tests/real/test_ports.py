@@ -45,8 +45,10 @@ def test_a_stranger_on_the_port_is_named_and_waited_for(project: Project) -> Non
     with stranger(port) as pid:
         project.do("up", "--no-wait")
         app = project.until_app("web", state="waiting", verdict="stranger")
-        assert f"pid {pid}" in app["message"]
-        assert str(APP) in app["message"]
+        line = f"{sys.executable} -I -S {APP} serve port={port}"
+        assert f"pid {pid} (`{line[:79]}" in app["message"], (
+            "of 80 characters of a longer one, the last is `…`"
+        )
         assert os.getcwd() in app["message"]
         assert app["pids"] == []
         assert project.run("up").code == 1
