@@ -69,7 +69,7 @@ class Foreground:
         self._screen = Screen(names)
         self._chosen: frozenset[str] | None = None  # None: all, also those that a later edit adds
         self._down: Conversation | None = None
-        self._interrupts = 0
+        self._kill: Conversation | None = None  # only asks: `_down` hears of the end, also of a quicker one
         self._is_over = False  # the manager has said that every app is stopped
         self._has_left = False
         self._outcome = Outcome()
@@ -88,8 +88,9 @@ class Foreground:
             finally:
                 follower.stop()
                 printer.join()  # the apps' last lines come before the sum
-                if self._down is not None:
-                    self._down.close()
+                for conversation in (self._down, self._kill):
+                    if conversation is not None:
+                        conversation.close()
         self._screen.say(self._sum(code))
         return code
 
@@ -121,14 +122,16 @@ class Foreground:
         if not self._manager.is_ours:
             self._has_left = True
             return
-        self._interrupts += 1
-        if self._interrupts > 2:
+        if self._is_over or self._kill is not None:
             return
-        self._screen.say("stopping; Ctrl-C again kills at once" if self._interrupts == 1 else "killing")
         if self._down is not None:
-            self._down.close()  # the next one hears of the same end
+            self._screen.say("killing")
+            with contextlib.suppress(NotRunning):  # it was quicker, and `_down` has its word
+                self._kill = Conversation(self._project.home, Request("down", force=True))
+            return
+        self._screen.say("stopping; Ctrl-C again kills at once")
         try:
-            self._down = Conversation(self._project.home, Request("down", force=self._interrupts == 2))
+            self._down = Conversation(self._project.home, Request("down"))
         except NotRunning as error:
             raise Lost(_DIED) from error
 

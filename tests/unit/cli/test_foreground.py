@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from procman.cli import foreground
+from procman.cli.project import Project
 from procman.control.ask import NotRunning, ask_status
 from procman.control.client import Conversation, call
+from procman.control.launch import Manager
 from procman.control.protocol import Request
 from tests.fakes.engine import by_name
 from tests.fakes.folder import EXAMPLE, Terminal, write_log
@@ -108,6 +112,29 @@ def test_a_second_ctrl_c_kills_at_once(folder: Path, terminal: Open, monkeypatch
     assert up.shown.index("stopped api") < up.shown.index("killing") < up.shown.index("stopped web")
     assert up.shown.endswith("procman │ stopped 3 apps\n")
     assert not is_running(folder)
+
+
+def test_a_second_ctrl_c_that_comes_too_late_leaves_the_first_its_answer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Request] = []
+
+    def converse(home: str, request: Request) -> object:
+        asked.append(request)
+        if request.force:  # all was stopped in between, and the manager is gone
+            raise NotRunning
+        return object()
+
+    monkeypatch.setattr(foreground, "Conversation", converse)
+    project = Project(str(folder / "portwatch.toml"))
+    up = foreground.Foreground(project, Manager(1, project.file, subprocess.Popen(["true"])), (), ())
+    up._interrupt()
+    first = up._down
+    up._interrupt()
+    assert up._down is first is not None
+    assert [request.force for request in asked] == [False, True]
+    assert capsys.readouterr().out.endswith("procman │ killing\n")
+    up._manager.reap()
 
 
 def test_what_survives_is_named_and_5(folder: Path, terminal: Open, monkeypatch: pytest.MonkeyPatch) -> None:
