@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from procman.config.npm_lock import left_out
 from procman.core.package_managers import MANAGERS, NPM
 
 TOOLS = frozenset({"node", "npm", "npx", "pnpm", "yarn"})  # commands that need a node, and say their version
@@ -68,17 +69,22 @@ def wishes(cwd: Path, folder: Path) -> Iterator[tuple[str, str]]:
 
 def package(cwd: Path) -> dict[str, Any]:
     """Return the app's package.json, empty where there is none that can be read."""
+    return document(cwd / "package.json")
+
+
+def document(path: Path) -> dict[str, Any]:
+    """Return the object in a file of JSON, empty where there is none that can be read."""
     try:
-        document = json.loads((cwd / "package.json").read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return document if isinstance(document, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def lacks_modules(cwd: Path, folder: Path) -> bool:
     """Return whether package.json asks for packages and there is no `node_modules` up to `folder`."""
-    document = package(cwd)
-    if not document.get("dependencies") and not document.get("devDependencies"):
+    manifest = package(cwd)
+    if not manifest.get("dependencies") and not manifest.get("devDependencies"):
         return False
     above = [each for each in cwd.parents if each.is_relative_to(folder)]
     return not any((each / name).exists() for each in (cwd, *above) for name in ("node_modules", ".pnp.cjs"))
@@ -86,5 +92,9 @@ def lacks_modules(cwd: Path, folder: Path) -> bool:
 
 def install(cwd: Path) -> str:
     """Return the command that installs an app's packages, by its lock file."""
-    locked = (each for each in MANAGERS if any((cwd / lock).exists() for lock in each.locks))
-    return next((each.install for each in locked), NPM.fresh)
+    locks = ((each, cwd / lock) for each in MANAGERS for lock in each.locks)
+    manager, lock = next((each for each in locks if each[1].exists()), (NPM, None))
+    if lock is None:
+        return manager.fresh
+    refused = manager is NPM and left_out(document(lock)) is not None
+    return manager.renew if refused else manager.install

@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from procman.config.npm_lock import left_out
 from procman.core.package_managers import MANAGERS, MODULES, NPM, PackageManager
+from procman.engine.node import document
 from procman.engine.node import package as read_package
 
 
@@ -50,10 +52,17 @@ class Package:
         places = (self.root / name for name in self.manager.locks)
         return next((each for each in places if os.path.isfile(each)), None)
 
+    @cached_property
+    def left_out(self) -> str | None:
+        """What is missing in npm's lock file, so that `npm ci` refuses it, or None."""
+        return left_out(document(self.lock)) if self.lock is not None and self.manager is NPM else None
+
     @property
     def install(self) -> str:
-        """The command for a folder without packages; `npm ci` wants a lock file."""
-        return self.manager.fresh if self.lock is None else self.manager.install
+        """The command for a folder without packages; `npm ci` wants a lock file, and all of it."""
+        if self.lock is None:
+            return self.manager.fresh
+        return self.manager.install if self.left_out is None else self.manager.renew
 
     @property
     def scripts(self) -> tuple[str, ...]:

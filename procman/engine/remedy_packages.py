@@ -76,13 +76,20 @@ def stale_lock(match: Match, scene: Scene) -> Cause:
     """Explain that an install was to do what the lock file says, and package.json says something else."""
     package = _started(scene)
     lock = package.lock
+    remedy = scene.run(package.manager.renew, package)
     if lock is None:
         sentence = f"there is no lock file{scene.inside(package.root)}"
+    elif package.left_out is not None:
+        sentence = (
+            f"`npm ci` refuses {scene.shown(lock)}: it has no `{package.left_out}`, an optional package"
+        )
+        if scene.config.prepare is not None:  # by hand it would leave the lock file as it is
+            remedy = 'with `prepare = "npm install"` it is left out'
     else:
         detail = f": {match.subject} is not in it" if match.subject is not None else ""
         sentence = f"{scene.shown(lock)} does not fit package.json{detail}"
     files = (str(package.path), *package.lock_paths)
-    return cause(match.kind, sentence, scene.run(package.manager.renew, package), files=files)
+    return cause(match.kind, sentence, remedy, files=files)
 
 
 # Packages.

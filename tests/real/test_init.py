@@ -60,7 +60,7 @@ def npm_project(project: Project) -> Iterator[Project]:
 
 
 def lock(project: Project) -> str:
-    """Make the lock file, as a project in a repository has it, and return what installs what it says.
+    """Make the lock file, as a project in a repository has it, and return what installs by npm's own word.
 
     A registry that lags behind has not all of the optional packages that others ask for (Rollup has 26, one
     for each platform); npm leaves them out, and `npm ci` refuses what `npm install` has made then.
@@ -68,10 +68,7 @@ def lock(project: Project) -> str:
     made = npm(project, "install", "--package-lock-only")
     if made.returncode:
         give_up(f"npm can't reach its registry: {made.stderr.strip()[-300:]}")
-    if npm(project, "ci", "--dry-run").returncode == 0:
-        return "npm ci"
-    project.path("package-lock.json").unlink()
-    return "npm install"
+    return "npm install" if npm(project, "ci", "--dry-run").returncode else "npm ci"
 
 
 def npm(project: Project, *words: str) -> subprocess.CompletedProcess[str]:

@@ -193,7 +193,7 @@ def with_installation(described: Iterable[tuple[Package, Found]]) -> Iterator[Fo
         if user is None or user.install is None:
             yield from apps
         elif len(apps) == 1 and apps[0].cwd == root:
-            yield replace(apps[0], prepare=user.install)
+            yield replace(apps[0], prepare=user.install, remarks={**apps[0].remarks, **_refused(user)})
         else:
             yield _installation(user, user.install)
             yield from (replace(found, after=(root,)) for found in apps)
@@ -211,5 +211,11 @@ def _installation(package: Package, install: str) -> Found:
         prepare=install,
         restart="never",
         installs=root.folder,
-        remarks={"command": "nothing is left to do after `prepare`"},
+        remarks={"command": "nothing is left to do after `prepare`", **_refused(package)},
     )
+
+
+def _refused(package: Package) -> dict[str, str]:
+    """Return the remark that says why `prepare` is not `npm ci`, where that would refuse the lock file."""
+    name = package.left_out
+    return {"prepare": f"`npm ci` refuses {package.lock}: it has no `{name}`"} if name else {}

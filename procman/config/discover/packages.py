@@ -10,6 +10,7 @@ from pathlib import Path
 
 from procman.config.discover.scripts import Step
 from procman.config.discover.tree import Tree, join
+from procman.config.npm_lock import left_out
 from procman.core.package_managers import MANAGERS, NAMES, NPM, YARN, YARN_1, PackageManager
 
 MANIFEST = "package.json"
@@ -87,11 +88,16 @@ class Package:
         modern = self.tree.is_file(join(root.folder, ".yarnrc.yml")) or "\n__metadata:" in lock
         return YARN if modern or re.match(r"[2-9]", version) else YARN_1
 
+    @cached_property
+    def left_out(self) -> str | None:
+        """What is missing in npm's lock file, so that `npm ci` would refuse it, or None."""
+        return left_out(self.tree.json(self.lock)) if self.lock and self.manager is NPM else None
+
     @property
     def install(self) -> str | None:
         """The command that installs its packages, or None if there is nothing to install."""
         if self.lock:
-            return self.manager.frozen
+            return self.manager.fresh if self.left_out else self.manager.frozen
         members = self.root.document.get("workspaces")
         return self.manager.fresh if self.dependencies or self.workspace or members else None
 

@@ -10,6 +10,7 @@ import pytest
 from procman.config.discover.draft import draft
 from procman.config.discover.findings import App
 from procman.config.discover.look import discover
+from procman.config.npm_lock import left_out
 from procman.config.read import parse_config
 from procman.config.source import Source
 from procman.core.config import Config, Restart
@@ -280,6 +281,58 @@ def test_the_lock_file_says_what_installs_and_runs(
 ) -> None:
     app = the_app(tmp_path, {"package.json": package({"dev": "vite"}, ["vite"]), **files})
     assert (app.found.prepare, app.found.command) == (install, run)
+
+
+def lock(*paths: str, **vite: object) -> str:
+    """Return a lock file with Vite, what Vite asks for, and entries of what else was installed."""
+    entries = {path: {"version": "1.0.0"} for path in paths}
+    root = {"devDependencies": {"vite": "8"}, "optionalDependencies": {}}
+    return json.dumps({"packages": {"": root, "node_modules/vite": vite, **entries}})
+
+
+OPTIONAL = {"optionalDependencies": {"fsevents": "~2.3.3", "@scope/napi": "1"}}
+FSEVENTS, NAPI = "node_modules/fsevents", "node_modules/@scope/napi"
+
+
+@pytest.mark.parametrize(
+    ("text", "install"),
+    [
+        (lock(FSEVENTS, NAPI, **OPTIONAL), "npm ci"),
+        (lock("node_modules/vite/node_modules/fsevents", NAPI, **OPTIONAL), "npm ci"),
+        (lock(FSEVENTS, **OPTIONAL), "npm install"),
+        (lock("node_modules/other/node_modules/fsevents", NAPI, **OPTIONAL), "npm install"),
+        (lock(FSEVENTS, **OPTIONAL, inBundle=True), "npm ci"),
+        (json.dumps({"dependencies": {"vite": OPTIONAL}}), "npm ci"),  # as npm 6 wrote it
+        (json.dumps({"packages": {"": {"dependencies": [], "optionalDependencies": "x"}}}), "npm ci"),
+        (json.dumps({"packages": {"": {"dependencies": {"vite": ""}}, "node_modules/vite": None}}), "npm ci"),
+    ],
+)
+def test_npm_ci_is_not_chosen_for_a_lock_file_that_it_refuses(
+    tmp_path: Path, text: str, install: str
+) -> None:
+    files = {"package.json": package({"dev": "vite"}, ["vite"]), "package-lock.json": text}
+    assert the_app(tmp_path, files).found.prepare == install
+
+
+def test_npm_ci_looks_at_what_the_root_depends_on_and_not_at_what_only_a_workspace_does() -> None:
+    entries: dict[str, dict[str, object]] = {
+        "": {"dependencies": {"plugin": "1"}, "workspaces": ["web"]},
+        "node_modules/plugin": {"dependencies": {"plugin": "1"}},
+        "node_modules/web": {"resolved": "web", "link": True},
+        "web": {"devDependencies": {"vite": "8"}},
+        "node_modules/vite": OPTIONAL,
+    }
+    assert left_out({"packages": entries}) is None
+    entries[""]["dependencies"] = {"plugin": "1", "web": "*"}
+    assert left_out({"packages": entries}) is None
+    entries["node_modules/plugin"]["peerDependencies"] = {"vite": "8"}
+    assert left_out({"packages": entries}) == "fsevents"
+
+
+def test_the_file_says_why_npm_ci_was_not_chosen(tmp_path: Path) -> None:
+    files = {"package.json": package({"dev": "vite"}, ["vite"]), "package-lock.json": lock(NAPI, **OPTIONAL)}
+    remark = the_app(tmp_path, files).found.remarks["prepare"]
+    assert remark == "`npm ci` refuses package-lock.json: it has no `fsevents`"
 
 
 @pytest.mark.parametrize(

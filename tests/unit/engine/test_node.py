@@ -84,5 +84,8 @@ def test_the_lock_file_tells_who_installs(tmp_path: Path) -> None:
     assert node.install(tmp_path) == "bun install"
     (tmp_path / "yarn.lock").touch()
     assert node.install(tmp_path) == "yarn install"
-    (tmp_path / "package-lock.json").touch()
+    lock = tmp_path / "package-lock.json"
+    lock.touch()
     assert node.install(tmp_path) == "npm ci"
+    lock.write_text(json.dumps({"packages": {"": {"optionalDependencies": {"napi": "1"}}}}))
+    assert node.install(tmp_path) == "npm install", "`npm ci` refuses it"

@@ -46,8 +46,10 @@ def host() -> FakeHost:
 def says(web: Path, host: FakeHost) -> Explain:
     """Return what explains a match for an app in `web`."""
 
-    def says(kind: Kind, command: str = "npm run dev", **about: object) -> Cause:
-        config = AppConfig("web", Command(tuple(command.split())), cwd=str(web))
+    def says(
+        kind: Kind, command: str = "npm run dev", prepare: Command | None = None, **about: object
+    ) -> Cause:
+        config = AppConfig("web", Command(tuple(command.split())), cwd=str(web), prepare=prepare)
         scene = Scene(config, web.parent, {"PATH": str(web.parent / "bin")}, host)
         return explain(Match(kind, **about), scene)  # type: ignore[arg-type]
 
@@ -172,6 +174,21 @@ def test_a_lock_file_that_does_not_fit_is_renewed_by_its_own_tool(says: Explain,
     said = "web/pnpm-lock.yaml does not fit package.json: a@1 is not in it"
     assert cause.words == f"{said}; run `pnpm install --no-frozen-lockfile` in web"
     assert cause.files == (str(web / "package.json"), str(web / "pnpm-lock.yaml"))
+
+
+def test_a_lock_file_that_only_npm_ci_refuses_is_not_renewed(says: Explain, web: Path) -> None:
+    lay(web, package__json={"devDependencies": {"vite": "8"}})
+    entries = {
+        "": {"devDependencies": {"vite": "8"}},
+        "node_modules/vite": {"optionalDependencies": {"napi": "1"}},
+    }
+    (web / "package-lock.json").write_text(json.dumps({"packages": entries}))
+    said = "`npm ci` refuses web/package-lock.json: it has no `napi`, an optional package"
+    assert says(Kind.STALE_LOCK, subject="napi@").words == f"{said}; run `npm install` in web"
+    cause = says(Kind.STALE_LOCK, subject="napi@", prepare=Command(("npm", "ci")))
+    assert cause.words == f'{said}; with `prepare = "npm install"` it is left out'
+    assert cause.files[:2] == (str(web / "package.json"), str(web / "package-lock.json"))
+    assert says(Kind.MISSING_MODULE, subject="vite").words.endswith("run `npm install` in web")
 
 
 # packages
