@@ -27,11 +27,19 @@ _VERBS = {
     },
 }  # fmt: skip
 
+# What procman's users expect to be there, and what is there today to do the same with.
+_NOT_YET = {
+    "top": "it is not there yet; `procman status --watch --wide` and `procman logs -f` show the same",
+    "web": "it is not there yet; `procman status --watch` shows the apps, `--json` gives them to programs",
+}
+
 
 def hint(typed: str, commands: Iterable[str]) -> str:
     """Return what to type instead of a command that there is not: another tool's verb, or a typo."""
     for whose, verbs in _VERBS.items():
         if typed in verbs:
             return f"`{typed}` is {whose} name; here it is `procman {verbs[typed]}`"
+    if typed in _NOT_YET:
+        return _NOT_YET[typed]
     near = difflib.get_close_matches(typed, commands, 1)
     return f"did you mean `procman {near[0]}`?" if near else "`procman --help` lists all commands"
