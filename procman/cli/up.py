@@ -86,9 +86,13 @@ def command(
         if stays:
             from procman.cli.foreground import Foreground
 
+            _tell_of_service(project, manager)
             return Foreground(project, manager, apps, tuple(config.enabled_apps())).run()
         request = Request("up", apps, wait=not no_wait, timeout=timeout)
-        return _detached(project, request, as_json=as_json)
+        code = _detached(project, request, as_json=as_json)
+        if not as_json:
+            _tell_of_service(project, manager)
+        return code
 
     return _with_manager(project, begin)
 
@@ -157,6 +161,21 @@ def _manager(project: Project, then: str | None = None) -> Manager:
         hint = "stop it with `procman down`, or give each file a folder of its own with `PROCMAN_HOME`"
         raise Failure(exits.USAGE, message, hint)
     return manager
+
+
+def _tell_of_service(project: Project, manager: Manager) -> None:
+    """Say that there is a service for these apps, if their manager was started here and not by it."""
+    if not manager.is_ours:
+        return
+    from procman.control.service import start_of_service
+
+    service = start_of_service(project.file)
+    if service is not None:
+        name, start = service
+        talk.hint(
+            f"the service `{name}` starts these apps with the machine, and did not start this manager; "
+            f"`procman down && {start}` makes it the service's"
+        )
 
 
 def _wait_for_end(project: Project) -> None:

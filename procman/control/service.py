@@ -11,7 +11,7 @@ from procman.control.ask import Lost, NotRunning, Refused
 from procman.control.client import call
 from procman.control.launch import MANAGER
 from procman.control.protocol import Request
-from procman.engine.local import NotDone, service_manager
+from procman.engine.local import NotDone, service_manager, services_of
 from procman.engine.service import DIALECTS, Installation, Told, Wish, describe
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "become_manager",
     "open_service",
     "running_manager",
+    "start_of_service",
     "text_for",
 ]
 
@@ -30,6 +31,12 @@ __all__ = [
 def open_service(file: str, *, system: bool) -> Installation:
     """Return the service of a project, be it installed or not; raises `NotDone` where there can be none."""
     return Installation(service_manager(system=system), file)
+
+
+def start_of_service(file: str) -> tuple[str, str] | None:
+    """Return the service that is installed for a project and the command that starts it, or None."""
+    service = next((each for each in services_of(file) if each.is_there), None)
+    return None if service is None else (service.name, service.manager.spell("start", service.name))
 
 
 def text_for(kind: str, wish: Wish, name: str) -> str:

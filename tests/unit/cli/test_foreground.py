@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,6 +147,22 @@ def test_what_survives_is_named_and_5(folder: Path, terminal: Open, monkeypatch:
     assert "could not stop web: node 4722 (state D) survived SIGKILL" in up.shown
     assert up.shown.endswith("procman │ something survived the stop of web\n")
     kill_manager(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a service is written down in other words")
+def test_up_says_that_there_is_a_service_and_who_has_the_apps_now(folder: Path, terminal: Open) -> None:
+    unit = folder / "home/systemd/user/procman-shop.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text(f"[X-Procman]\nFile={folder / 'portwatch.toml'}\n")
+    up = terminal("up", XDG_CONFIG_HOME=str(folder / "home"))
+    up.expect("hint: the service `procman-shop` starts these apps with the machine, and did not start")
+    up.expect("`procman down && systemctl --user start procman-shop`")
+    up.expect("worker: running")
+    joined = terminal("up", "-d", XDG_CONFIG_HOME=str(folder / "home"))
+    assert joined.wait() == 0
+    assert "hint" not in joined.shown, "it was said when the manager was started"
+    up.type("\x03")
+    assert up.wait() == 0
 
 
 def test_a_second_up_joins_and_leaves_the_apps_alone(folder: Path, terminal: Open) -> None:
