@@ -14,6 +14,7 @@ from procman.core.units import spell_size
 HEADINGS = ("APP", "STATE", "PORT", "PID", "UPTIME", "RESTARTS", "LAST EVENT")
 WIDE_HEADINGS = (*HEADINGS[:-1], "CPU", "MEMORY", HEADINGS[-1])
 NARROWEST = 12  # columns that the last event keeps on a terminal, however narrow
+SPARED = ("PID", "UPTIME", "RESTARTS")  # what makes room for it on a terminal where a line would not fit
 PALETTE = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")  # for the names of apps
 _STATE_COLOURS = {"running": (GREEN,), "completed": (GREEN,), "failed": (RED, BOLD), "stopped": (DIM,)}
 _SIGNS = {"add": "+", "remove": "-", "restart": "~", "live": "~", "next start": "~", "rename": "~"}
@@ -59,13 +60,19 @@ def table(
     coloured: bool = False,
     wide: bool = False,
 ) -> str:
-    """Return one line for each app under a line of headings."""
+    """Return a line for each app under one of headings; on a narrow terminal without what can be spared."""
     if not apps:
         return "no app is enabled"
-    rows = [_row(app, now, wide) for app in apps]
-    headings = WIDE_HEADINGS if wide else HEADINGS
+    lines: list[Sequence[str]] = [
+        WIDE_HEADINGS if wide else HEADINGS,
+        *(_row(app, now, wide) for app in apps),
+    ]
+    for heading in SPARED:
+        if width is not None and sum(_widths(lines)) + 2 * (len(lines[0]) - 1) + NARROWEST > width:
+            spared = lines[0].index(heading)
+            lines = [(*line[:spared], *line[spared + 1 :]) for line in lines]
     colours = [_STATE_COLOURS.get(app["state"], (YELLOW,)) for app in apps] if coloured else None
-    return columns(headings, rows, width=width, column=1, colours=colours)
+    return columns(lines[0], lines[1:], width=width, column=1, colours=colours)
 
 
 def unwell(apps: Sequence[App]) -> str | None:
@@ -91,7 +98,7 @@ def columns(
         colours: its colours in each row, or None when nothing is to be coloured.
     """
     lines = [headings, *rows]
-    widths = [max(len(line[each]) for line in lines) for each in range(len(headings) - 1)]
+    widths = _widths(lines)
     room = None if width is None else max(NARROWEST, width - sum(widths) - 2 * len(widths))
     texts = []
     for number, line in enumerate(lines):
@@ -101,6 +108,11 @@ def columns(
         text = "  ".join([*cells, _cut(line[-1], room)]).rstrip()
         texts.append(paint(text, BOLD) if colours is not None and not number else text)
     return "\n".join(texts)
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    """Return how wide each column is but the last one, which may be cut."""
+    return [max(len(line[each]) for line in lines) for each in range(len(lines[0]) - 1)]
 
 
 def _row(app: App, now: float, wide: bool) -> tuple[str, ...]:

@@ -64,6 +64,16 @@ def test_the_last_column_is_cut_on_a_terminal_and_nowhere_else() -> None:
     assert render.table([long], now=0.0).endswith("x" * 200)
 
 
+def test_a_narrow_terminal_has_whole_lines_without_what_can_be_spared() -> None:
+    long = app(last_event="x" * 200)
+    for width in (40, 50, 60):
+        lines = render.table([long], now=0.0, width=width).splitlines()
+        assert len(lines[1]) == width
+    assert render.table([long], now=0.0, width=40).splitlines()[0] == "APP  STATE    PORT      LAST EVENT"
+    assert "  UPTIME  RESTARTS  LAST" in render.table([long], now=0.0, width=60)
+    assert "PID" in render.table([long], now=0.0, width=70)
+
+
 def test_a_very_narrow_terminal_still_shows_what_happened() -> None:
     line = render.table([app(last_event="x" * 200)], now=0.0, width=10).splitlines()[1]
     assert line.endswith("x" * (render.NARROWEST - 1) + "…")
