@@ -130,6 +130,7 @@ class Foreground:
                 self._kill = Conversation(self._project.home, Request("down", force=True))
             return
         self._screen.say("stopping; Ctrl-C again kills at once")
+        self._outcome.receipts.clear()  # those of restarts before; the sum at the end is of this stop
         try:
             self._down = Conversation(self._project.home, Request("down"))
         except NotRunning as error:

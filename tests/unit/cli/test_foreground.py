@@ -83,6 +83,16 @@ def test_ctrl_c_stops_everything_and_says_what(folder: Path, terminal: Open) -> 
     assert not is_running(folder)
 
 
+def test_only_what_ctrl_c_has_stopped_is_counted(folder: Path, terminal: Open) -> None:
+    up = terminal("up")
+    up.expect("worker: running")
+    list(call(str(folder / ".procman"), Request("stop", ("worker",))))
+    up.expect("stopped worker")
+    up.type("\x03")
+    assert up.wait() == 0
+    assert up.shown.endswith("procman │ stopped 2 apps\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_asks_it_to_end_is_ctrl_c(folder: Path, terminal: Open, number: signal.Signals) -> None:
     up = terminal("up")
