@@ -45,6 +45,7 @@ def command(file: str | None, app: str) -> int:
         hint = f"`procman logs -f {app}` shows what it prints, also without a terminal"
         raise Failure(exits.USAGE, "`attach` needs a terminal to show another one in", hint)
     project = find_project(file)
+    project.demand_its_manager()
 
     def ask() -> Conversation:
         size = os.get_terminal_size(sys.stdout.fileno())

@@ -26,6 +26,7 @@ def command(file: str | None, force: bool, as_json: bool) -> int:
     Prints a receipt for each: what was ended, and that its port is free. Exits with 5 if anything survived.
     """
     project = find_project(file)
+    project.demand_its_manager()
     outcome = _stop_everything(project, force=force, quiet=as_json)
     if outcome.code == exits.DONE and not as_json:
         count = len(outcome.stopped)

@@ -69,7 +69,7 @@ def _status(file: str | None, *, as_json: bool) -> int:
 
     try:
         project = find_project(file)
-        line = ask_status(project.home) if as_json else project.ask_status()
+        line = project.its_own(ask_status(project.home)) if as_json else project.ask_status()
     except Failure as failure:
         return failure.tell()
     except NotRunning:  # a prompt asks each second: which apps live on would take it 0.1 s to find out

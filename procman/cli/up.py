@@ -12,7 +12,7 @@ import click
 
 from procman.cli import exits, options, render, talk
 from procman.cli.choose import choose
-from procman.cli.failure import Failure, FileFailure, shown
+from procman.cli.failure import Failure, FileFailure
 from procman.cli.project import Project, find_project
 from procman.cli.pursue import conclude, hear
 from procman.control.ask import Lost, NotRunning, Refused
@@ -156,10 +156,7 @@ def _manager(project: Project, then: str | None = None) -> Manager:
         raise Failure(failed.code, failed.message, failed.hint) from failed
     except (NotRunning, Lost, Refused) as error:
         raise project.failure(error) from error
-    if manager.file != project.file:
-        message = f"the manager in this folder runs `{shown(manager.file)}`, not `{shown(project.file)}`"
-        hint = "stop it with `procman down`, or give each file a folder of its own with `PROCMAN_HOME`"
-        raise Failure(exits.USAGE, message, hint)
+    project.demand_same(manager.file)
     return manager
 
 

@@ -138,12 +138,19 @@ def test_another_file_in_the_folder_of_a_manager_is_refused(
 
     manager = ensure_manager(str(folder / "portwatch.toml"), str(folder / ".procman"), command=FAKE_MANAGER)
     (folder / "other.toml").write_text(EXAMPLE)
+    (folder / "link").symlink_to(folder)
+    refusal = (
+        "error: the manager in this folder runs `portwatch.toml`, not `other.toml`\n\n"
+        "hint: stop it with `procman down`, or give each file a folder of its own with `PROCMAN_HOME`\n"
+    )
     try:
-        assert entry.main(["-f", "other.toml", "up"]) == exits.USAGE
-        assert capsys.readouterr().err == (
-            "error: the manager in this folder runs `portwatch.toml`, not `other.toml`\n\n"
-            "hint: stop it with `procman down`, or give each file a folder of its own with `PROCMAN_HOME`\n"
-        )
+        for words in ("up", "down", "status", "ps --json", "ls --wide", "stop w*", "reload"):
+            assert entry.main(["-f", "other.toml", *words.split()]) == exits.USAGE
+            assert tuple(capsys.readouterr()) == ("", refusal)
+        assert entry.main(["-f", "other.toml", "check"]) == exits.DONE, "no manager is needed for it"
+        assert entry.main(["-f", "link/portwatch.toml", "status"]) == exits.DONE
+        (folder / "portwatch.toml").rename(folder / "renamed.toml")
+        assert entry.main(["status"]) == exits.DONE, "a file that was found is not held against its manager"
     finally:
         assert entry.main(["down"]) == exits.DONE
         manager.reap()
