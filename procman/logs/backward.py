@@ -90,16 +90,19 @@ def find_last(
             continue
         end = segment.size() if segment.number < last else size
         records = _records_up_to(segment, end)
+        first, begin = 0, 0
         if selection.run is not None:
             wanted = segment.first_record(selection.is_past)
             end = segment.record(wanted).offset if wanted < records else end
             records = wanted
+            first = min(segment.first_record(selection.is_reached), records)
+            begin = segment.record(first).offset if first < records else end
         if with_unfinished and search.oldest is None:
             search.expect(unfinished_streams(segment, records, end), (segment.number, records, end))
-        search.oldest = segment.number
-        if any(search.is_done(segment, batch) for batch in segment.backwards(records, end)):
+        search.oldest = (segment.number, first, begin if first else 0)
+        if any(search.is_done(segment, batch) for batch in segment.backwards(records, end, first)):
             break
-        if search.is_done_before(segment):
+        if first or search.is_done_before(segment):  # what is older is of earlier runs
             break
     return search.place()
 
@@ -125,7 +128,7 @@ class _LastLines:
 
     selection: Selection
     left: int  # wanted lines of which the end is still to be found
-    oldest: int | None = None  # segment that was looked at
+    oldest: _Position | None = None  # before the oldest batch that was looked at
     ended: _Position | None = None  # after the end of the last line that is not wanted
     run: int = 0  # in which that was
     looked: int = 0  # records since then
@@ -181,7 +184,7 @@ class _LastLines:
         """Return what was found."""
         if self.oldest is None:
             return None
-        start = (self.oldest, 0, 0)
+        start = self.oldest
         beginnings = {stream: (segment, offset) for stream, (segment, _, offset) in self.begun.items()}
         if self.ended is not None:
             start = min(self.begun.values())

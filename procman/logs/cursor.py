@@ -23,6 +23,10 @@ class Selection:
         """Return whether the bytes under `record` are to be read."""
         return self.run in (None, record.run) and self.stream in (None, record.stream)
 
+    def is_reached(self, record: Record) -> bool:
+        """Return whether anything from `record` on may be wanted."""
+        return self.run is None or record.run >= self.run
+
     def is_past(self, record: Record) -> bool:
         """Return whether nothing is wanted from `record` on."""
         return (self.run is not None and record.run > self.run) or (

@@ -31,6 +31,7 @@ from procman.host import files
 
 RECORD = struct.Struct("<QdIBB2x")
 CHUNK_RECORDS = 4096  # read at a time: 96 KiB
+FIRST_RECORDS = 64  # read first on the way back, where most find what they look for; four times as many then
 BLOCK = 1 << 18  # bytes of text read at a time
 LOOK_BACK = 16 * CHUNK_RECORDS  # records searched for how a line began, which costs about 10 ms
 
@@ -229,14 +230,14 @@ class Segment:
                 low = middle + 1
         return low
 
-    def backwards(self, count: int, end: int) -> Iterator[Batch]:
-        """Yield the batches of the first `count` records, last first; the last one reaches up to `end`.
+    def backwards(self, count: int, end: int, first: int = 0) -> Iterator[Batch]:
+        """Yield the batches of the records from `first` up to `count`, last first; that reaches up to `end`.
 
         Batches without bytes are among them: `OPEN` records, and those which another superseded.
         """
-        high = count
-        while high:
-            low = max(0, high - CHUNK_RECORDS)
+        high, most = count, FIRST_RECORDS
+        while high > first:
+            low, most = max(first, high - most), min(4 * most, CHUNK_RECORDS)
             chunk = self.records(low, high - low)
             for number in range(low + len(chunk) - 1, low - 1, -1):
                 record = chunk[number - low]
@@ -244,7 +245,7 @@ class Segment:
                 yield Batch(number, record, start, end)
                 end = start
             high = low
-        if end:
+        if end and not first:
             yield Batch(0, self.unindexed(), 0, end)
 
 

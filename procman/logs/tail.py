@@ -35,15 +35,19 @@ def tail(folder: Path, app: str, run: int) -> list[str]:
 
 
 def _near_end(folder: Path, run: int) -> Place | None:
-    """Return the place `MOST_BYTES` before the end of the log; None is its beginning."""
+    """Return where the run begins, or `MOST_BYTES` before the end of the log; None is its beginning."""
     left = MOST_BYTES
     for number in reversed(segment_numbers(folder)):
         with Segment(folder, number) as segment:
-            size = segment.size()
-            if size < left and segment.first_record(lambda record: record.run >= run) == 0:
+            size, count = segment.size(), segment.record_count()
+            first = segment.first_record(lambda record: record.run >= run)
+            begin = segment.record(first).offset if first < count else size
+            if first and size - begin <= left:  # and so a thousand short runs before it cost nothing
+                return Place(number, first, begin, {})
+            if size < left:
                 left -= size
                 continue  # all of it is of this run, or of none
-            offset = max(0, size - left)
+            offset = size - left
             return Place(number, _holding(segment, offset), offset, {})
     return None
 

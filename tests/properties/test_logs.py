@@ -260,7 +260,11 @@ def check_parts(world: World) -> None:
     for run in runs:
         ours = [line for line in lines if line.run == run]
         assert list(read.lines(world.folder, APP, run=run)) == ours
-        assert list(read.last_lines(world.folder, APP, 2, run=run)) == ours[-2:]
+        for count in (1, 2, len(ours) + 1):
+            assert list(read.last_lines(world.folder, APP, count, run=run)) == ours[-count:]
+        for stream in (Stream.OUT, Stream.ERR):
+            theirs = [line for line in ours if line.stream == stream]
+            assert list(read.last_lines(world.folder, APP, 2, run=run, stream=stream)) == theirs[-2:]
     if len(runs) > 1:
         assert read.previous_run(world.folder, APP) == runs[-2]
     for time in sorted({line.at for line in lines}):
@@ -296,6 +300,10 @@ def test_lines_without_an_end_come_last_and_count_among_the_last_lines(
         for stream in (Stream.OUT, Stream.ERR):
             ours = [line for line in whole if line.stream == stream]
             assert list(read.last_lines(world.folder, APP, 1, stream=stream)) == ours[-1:]
+        for run in {line.run for line in whole}:
+            ours = [line for line in whole if line.run == run]
+            for count in (1, 2, len(ours) + 1):
+                assert list(read.last_lines(world.folder, APP, count, run=run)) == ours[-count:]
         world.look()
         assert world.followed == [line for line in whole if not line.partial]
 

@@ -1,4 +1,4 @@
-"""The end of a log is read without what lies before it."""
+"""The end of a log, or of a run, is read without what lies before it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from procman.core.config import LogBudget
-from procman.logs.segments import Segment, Stream, segment_numbers
+from procman.logs.read import last_lines
+from procman.logs.segments import Record, Segment, Stream, segment_numbers
 from procman.logs.store import Store
 from procman.logs.tail import MOST_BYTES, MOST_LINES, tail
 from tests.fakes.folder import write_log
@@ -57,6 +58,37 @@ def test_no_more_bytes_are_read_than_are_wanted(tmp_path: Path, monkeypatch: pyt
     first, last = tail(tmp_path / "logs", "web", 1)
     assert (set(first), last) == ({"x"}, "last")
     assert sum(read) <= MOST_BYTES
+
+
+@pytest.mark.parametrize("newest", [b"", b"one\ntwo, and no end"])
+def test_the_lines_of_a_run_cost_the_same_after_however_many_short_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newest: bytes
+) -> None:
+    store = Store(tmp_path / "logs" / "web", LogBudget(), lambda: 1.0)
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    for run in range(1, 2001):
+        store.begin(run)
+        os.write(write, newest if run == 2000 else b"it failed\n")
+        store.take(read, Stream.OUT, 100)
+    for descriptor in (read, write):
+        os.close(descriptor)
+    store.close()
+    records: list[int] = []
+    plain_records = Segment.records
+
+    def counted(self: Segment, first: int, most: int = 4096) -> list[Record]:
+        found = plain_records(self, first, most)
+        records.append(len(found))
+        return found
+
+    monkeypatch.setattr(Segment, "records", counted)
+    wanted = newest.decode().splitlines()
+    assert tail(tmp_path / "logs", "web", 2000) == wanted
+    assert [line.text.decode() for line in last_lines(tmp_path / "logs", "web", 200, 2000)] == wanted
+    assert sum(records) < 500, "a manager reads this after every exit with an error"
+    before = list(last_lines(tmp_path / "logs", "web", 200, 1000))
+    assert [(line.run, line.text) for line in before] == [(1000, b"it failed")]
 
 
 def test_a_run_goes_on_over_a_rotation(tmp_path: Path) -> None:
