@@ -14,7 +14,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-M_ARENA_MAX = -8  # malloc.h of glibc
+M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # malloc.h of glibc
+# Bytes. What is larger glibc takes from the system and gives back to it, but by itself only until the first
+# such piece is freed: from then on what is no larger than that lies in the heap, with small ones behind it.
+# CPython makes its table of interned names (0.9 MB) anew each 3,000 restarts, as a `Path` interns each of its
+# names: 2 MB for nothing.
+LARGE = 128 << 10
 DIGESTS = "_sha2" if sys.version_info >= (3, 12) else "_sha256"  # CPython's own
 
 
@@ -50,6 +55,7 @@ def give_back() -> None:
 
 
 _malloc("mallopt", M_ARENA_MAX, 1)
+_malloc("mallopt", M_MMAP_THRESHOLD, LARGE)
 with _absent("ssl"):
     import asyncio  # noqa: F401
 if importlib.util.find_spec(DIGESTS) is not None:  # some distributions have OpenSSL's alone

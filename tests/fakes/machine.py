@@ -182,6 +182,11 @@ class Machine:
         self.now = end
         self._tell()
 
+    def drop_cancelled(self) -> None:
+        """Forget the timers that were cancelled, as an event loop does once they are many."""
+        self._due = [each for each in self._due if each[2].callback is not None]
+        heapq.heapify(self._due)
+
     def next_due(self) -> float | None:
         """Return when the next thing happens, or None when nothing ever will."""
         live = [when for when, _number, timer in self._due if timer.callback is not None]
