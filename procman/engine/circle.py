@@ -213,8 +213,9 @@ class Circle:
         moved, self._moved = self._moved, set()
         if moved:
             for supervised in self.supervised.values():
-                depends = any(dependency in moved for dependency, _ in supervised.config.depends_on)
-                if depends and supervised.app.state is State.WAITING:
+                if supervised.app.state is State.WAITING and any(
+                    dependency in moved for dependency, _ in supervised.config.depends_on
+                ):
                     self._look(supervised)
         for name in [each.name for each in self.supervised.values() if each.leaving]:
             if self.supervised[name].app.state not in ALIVE:

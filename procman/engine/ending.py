@@ -103,23 +103,31 @@ class TreeEnding:
             self._on_survivors(self._receipt(survivors))
 
     def leader_reaped(self) -> None:
-        """Note that the run's first process was reaped: only now its exit is known."""
+        """Note that the run's first process was reaped: only now its exit is known.
+
+        The look for what it has left comes after all that has ended in the same turn of the loop, so that a
+        host may have one look at its orphans for all of them.
+        """
         self._reaped = True
-        self._look()
+        if not self._over:
+            self._watch_for(self._host.call_at(self._host.now(), self._look))
 
     def cancel(self) -> None:
         """Stop watching; the run stays as it is."""
         self._over = True
+        self._watch_for(None)
+
+    def _watch_for(self, watch: Cancellable | None) -> None:
+        """Wait for this, and for nothing else any more."""
         if self._watch is not None:
             self._watch.cancel()
+        self._watch = watch
 
     def _look(self) -> None:
         """Signal what was not signalled yet, and watch; an empty look is the proof, a blind one is none."""
         if self._over:
             return
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
+        self._watch_for(None)
         try:
             self._signal_and_watch()
         except Unseen:
@@ -136,6 +144,8 @@ class TreeEnding:
         if fresh:
             self._note(self._host.signal(fresh, self._signal))
             self._signalled.update(member.identity for member in fresh)
+        if not self._reaped and [member.identity for member in members] == [self._run.leader]:
+            return  # its end is told, and what it forks until then is found then
         if members:  # what they fork until one of them ends is found then
             self._watch = self._host.when_one_ends(members, self._look)
         elif self._reaped:

@@ -326,7 +326,11 @@ class Engine:
 
     def _finish_if_empty(self) -> None:
         """After a shutdown that has ended everything: let go of all but what can still be asked."""
-        if not self.closing or self._finished or any(app.state in ALIVE for app in self.apps.values()):
+        if not self.closing or self._finished:
+            return
+        # From the last one on: they end about in their order, so what is asked after each of a thousand ends
+        # is answered by the first that is looked at.
+        if any(each.app.state in ALIVE for each in reversed(self._circle.supervised.values())):
             return
         self._finished = True
         if self._closed is not None:

@@ -387,6 +387,41 @@ def test_a_hundred_starts_leave_nothing_behind(real: Stage) -> None:
     assert real.host._children == {}
 
 
+def test_runs_that_have_ended_share_a_look_at_our_orphans(
+    real: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stays = real.start(Program())
+    gone = [real.start(Program(exits_after=0.1)) for _ in range(20)]
+    real.until(lambda: all(started.ends for started in gone))
+    lists: list[int] = []
+    plain_children = procfs.children
+
+    def counted(pid: int) -> list[int]:
+        lists.append(pid)
+        return plain_children(pid)
+
+    monkeypatch.setattr(procfs, "children", counted)
+    assert [real.host.tree(started.run) for started in gone] == [()] * 20
+    assert lists.count(os.getpid()) < 10, "not one list for each of the runs"
+    assert real.pids(stays) == {stays.run.leader.pid}
+
+
+def test_a_look_at_our_orphans_proves_nothing_of_who_was_alive_then(real: Stage) -> None:
+    early = real.start(Program(exits_after=0.1))
+    late = [
+        real.start(Program(children=(Child(Program(), way=way),), exits_after=1.0))
+        for way in (Way.FORK, Way.SESSION, Way.ORPHAN)
+    ]
+    real.until(lambda: early.ends)
+    assert real.host.tree(early.run) == ()
+    real.until(lambda: all(started.ends for started in late))
+    left = [real.host.tree(started.run) for started in late]
+    assert [len(members) for members in left] == [1, 1, 1]
+    for members in left:
+        real.host.signal(members, "SIGKILL")
+    real.until(lambda: not any(real.host.tree(started.run) for started in late))
+
+
 def test_a_bomb_of_forks_is_ended(real: Stage) -> None:
     """Some 60 processes that fork while they are being killed, in four generations and three ways."""
     program = Program()

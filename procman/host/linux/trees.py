@@ -31,6 +31,14 @@ REMEMBERED = 1024  # markers and runs kept in mind; a marker is read again and a
 
 
 @dataclass(slots=True)
+class _Listing:
+    """All the living orphans that we had at one moment, each with its marker."""
+
+    after: int  # how many of our children had been reaped before it
+    orphans: list[tuple[Stat, str | None]]
+
+
+@dataclass(slots=True)
 class _Record:
     """What earlier looks at a run found."""
 
@@ -49,6 +57,9 @@ class Trees:
         self._lists_children = procfs.lists_children()
         self._known: dict[int, Identity | None] = {}  # children we started and did not reap; None: a check's
         self._records: dict[Run, _Record] = {}
+        self._reaped: dict[Identity, int] = {}  # leaders that we have reaped, each with how many it made
+        self._reaps = 0
+        self._listing = _Listing(0, [])  # the newest
         self._listed: list[Stat] | None = None  # our orphans, while several runs are looked at
         self._markers: dict[tuple[int, int], str] = {}
 
@@ -106,7 +117,12 @@ class Trees:
 
     def reaped(self, pid: int) -> None:
         """Forget `pid`: its number is free."""
-        self._known.pop(pid, None)
+        leader = self._known.pop(pid, None)
+        self._reaps += 1
+        if leader is not None:
+            self._reaped[leader] = self._reaps
+            if len(self._reaped) > REMEMBERED:
+                del self._reaped[next(iter(self._reaped))]
 
     def orphans(self) -> list[Stat]:
         """Return our children that we did not start, zombies included.
@@ -168,6 +184,8 @@ class Trees:
         A child may die after the list was read and before it is looked at: its own children come to the same
         list then, too late to be on it. So an answer of nobody counts only once the list stays as it is.
         """
+        if inheritor == self._pid and not found and self._has_left_nobody(run, record):
+            return
         before: list[int] | None = None
         while True:
             for orphan in self._fostered(inheritor):
@@ -179,6 +197,37 @@ class Trees:
             if listed == before:
                 return
             before = listed
+
+    def _has_left_nobody(self, run: Run, record: _Record) -> bool:
+        """Return whether all our orphans are others', at a moment at which the run's leader was no more.
+
+        Whoever had nobody then has nobody ever after. So of a hundred that were reaped one after the other
+        the first that is looked at lists our children, which takes longer the more they are, for all.
+        """
+        reaped = self._reaped.get(run.leader)
+        if reaped is None:
+            return False
+        if self._listing.after < reaped and not self._list():
+            return False
+        return not any(
+            marker == run.marker or self._is_seen(run, record, stat) for stat, marker in self._listing.orphans
+        )
+
+    def _list(self) -> bool:
+        """List our living orphans, until the list stays as it is, for the same reason as above.
+
+        Everything is looked at before the list is read again: who dies meanwhile leaves its children there.
+        Returns whether there was room to look at everything.
+        """
+        listing, blind = _Listing(self._reaps, []), procfs.blind()
+        before: list[int] | None = None
+        while (listed := self._children(self._pid)) != before:
+            before = listed
+            listing.orphans += [(stat, self._marker(stat)) for stat in self._fostered(self._pid)]
+        if procfs.blind() != blind:
+            return False
+        self._listing = listing
+        return True
 
     def marked(self, prefix: str) -> dict[str, list[Stat]]:
         """Return the living processes of the machine whose marker begins with `prefix`, by marker.
@@ -217,11 +266,11 @@ class Trees:
     def _claims(self, run: Run, record: _Record, stat: Stat) -> bool:
         if stat.pid == self._pid:  # a manager that was started from inside its own app has that run's marker
             return False
-        if _trace(stat) in record.seen:
-            return True
-        if record.has_session and stat.session == run.leader.pid:
-            return True
-        return self._marker(stat) == run.marker
+        return self._is_seen(run, record, stat) or self._marker(stat) == run.marker
+
+    def _is_seen(self, run: Run, record: _Record, stat: Stat) -> bool:
+        """Return whether earlier looks at the run have known the process, or its session."""
+        return _trace(stat) in record.seen or (record.has_session and stat.session == run.leader.pid)
 
     def _marker(self, stat: Stat) -> str | None:
         key = (stat.pid, stat.started)
