@@ -102,7 +102,7 @@ def test_nothing_hostile_reaches_the_terminal_or_forges_json(project: Project, s
         table("taken", command("serve"), port=stranger),
         table("stays", command("stay", say=HOSTILE.replace("_", "-"))),
     )
-    project.run("up", "--no-wait")
+    demand_harmless(shown(project, "up", "--no-wait"), ("up",))
     project.until_app("prints", state="failed")
     project.until_app("taken", state="waiting")
     project.until_app("stays", state="running")
@@ -121,7 +121,7 @@ def test_nothing_hostile_reaches_the_terminal_or_forges_json(project: Project, s
     ]
     for words in commands:
         demand_harmless(shown(project, *words), words)
-    for words in (("status",), ("events",), ("logs", "-n", "1000")):
+    for words in (("status",), ("why",), ("events",), ("logs", "-n", "1000"), ("ports",), ("check",)):
         demand_json(project.run(*words, "--json"))
     statuses = {app["name"]: app["state"] for app in project.status()["apps"]}
     assert statuses["taken"] == "waiting", "an injected state is part of a string"
