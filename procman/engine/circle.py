@@ -21,6 +21,7 @@ from procman.core.app import ALIVE, App, State
 from procman.core.config import AppConfig, Command, PortPolicy
 from procman.core.events import Event, Moment
 from procman.core.gate import blocker
+from procman.core.identity import Member
 from procman.core.machine import step
 from procman.core.verdict import Listener, Verdict
 from procman.engine import evidence, line_check, output
@@ -88,6 +89,7 @@ class Circle:
         self._moved: set[str] = set()  # apps whose state has changed since dependents were looked at
         self._changed: set[str] = set()  # apps that have changed in this round
         self._endings: dict[str, TreeEnding] = {}
+        self._looked: dict[str, tuple[Member, ...]] = {}  # the trees of apps that are checked together
         self.reclaimer = Reclaimer(host, self.runs.project, tell, self._look_again)
         self._prepared = Prepared(home / "prepared.json")
         self._remedies = Remedies(
@@ -269,7 +271,11 @@ class Circle:
             self._arm(each)
         for each in others:
             self.put(each.name, events.Due())
+        if len(others) > 1:  # whose checks are made now
+            runs = {each.name: each.run for each in others if each.run is not None}
+            self._looked = dict(zip(runs, self._host.trees(tuple(runs.values())), strict=True))
         self.drain()
+        self._looked = {}
 
     def _look(self, supervised: Supervised) -> None:
         """Answer a waiting app: what holds it, or that nothing does."""
@@ -385,7 +391,10 @@ class Circle:
             self.post(supervised.name, self._remedies.of_check(supervised, probed))
 
         environment = partial(self.runs.environment, supervised.config)
-        prober = Prober(self._host, self.listening, supervised, environment, self.context, on_probed)
+        looked = self._looked.get(supervised.name, ())
+        prober = Prober(
+            self._host, self.listening, supervised, looked, environment, self.context, on_probed
+        )
         supervised.probe = prober
         prober.begin()
 

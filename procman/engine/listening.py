@@ -18,10 +18,11 @@ BEFORE_START = 0.005  # s that it serves starts: an app takes 30 ms to bind, and
 class Seen:
     """One look."""
 
-    __slots__ = ("_by_inode", "_by_port", "at")
+    __slots__ = ("_by_inode", "_by_port", "at", "everyone")
 
     def __init__(self, at: float, everyone: Collection[Listener]) -> None:
-        self.at = at  # monotonic, just before it
+        self.at = at  # monotonic, just before it; of the newest one that has found the same
+        self.everyone = everyone
         self._by_inode = {each.inode: each for each in everyone}
         self._by_port: dict[int, list[Listener]] = {}
         for each in everyone:
@@ -52,7 +53,12 @@ class Listening:
         """Return who listens now, or None where that can't be read."""
         at = self._host.now()
         listeners = self._host.listeners()
-        self._newest = None if listeners is None else Seen(at, listeners)
+        if listeners is None:
+            self._newest = None
+        elif self._newest is not None and listeners == self._newest.everyone:
+            self._newest.at = at
+        else:
+            self._newest = Seen(at, listeners)
         return self._newest
 
     def recent(self, age: float = SHARED) -> Seen | None:

@@ -35,6 +35,7 @@ class Prober:
         host: Host,
         listening: Listening,
         supervised: Supervised,
+        members: tuple[Member, ...],
         environment: Callable[[], dict[str, str]],
         context: Context,
         on_probed: Callable[[Probed], None],
@@ -51,6 +52,7 @@ class Prober:
         self._context = context
         self._on_probed = on_probed
         self._pending: Cancellable | None = None
+        self._shared = members  # as just seen in a look at several runs, if there was one
         self._members: tuple[Member, ...] = ()
         self._judgement = Judgement(Verdict.UNKNOWN)
         self._port = self._config.port  # that is asked: another one where the app is followed to it
@@ -72,7 +74,7 @@ class Prober:
     def _begin(self) -> None:
         assert self._run is not None, "only a run is checked"
         config = self._config
-        self._members = self._host.tree(self._run)
+        self._members = self._shared or self._host.tree(self._run)
         if config.check.kind is CheckKind.LOG and (self._starting or config.port is None):
             self._answer_log()
             return
@@ -136,7 +138,7 @@ class Prober:
     def _look(self, port: int) -> Judgement:
         """Return whose port it is.
 
-        What others have seen just now is enough to know its own by. Not called a stranger: a listener that
+        What was seen for others just now is enough to know its own by. Not called a stranger: a listener that
         was opened between two lists, and one of the app's own that a dying process has not closed yet.
         """
         addresses = self._host.addresses(self._config.host)
@@ -145,13 +147,15 @@ class Prober:
         judgement = judge(_concerning(recent, port, sockets), sockets, port, addresses)
         if judgement.verdict is Verdict.OWN:
             return judgement
+        assert self._run is not None, "only a run is checked"
+        if self._shared:
+            self._shared, self._members = (), self._host.tree(self._run)
         for _ in range(2):
             seen, sockets = self._listening.look(), self._host.sockets_of(self._members)
             listeners = _concerning(seen, port, sockets)
             judgement = judge(listeners, sockets, port, addresses)
             if judgement.stranger is None:
                 return judgement
-            assert self._run is not None, "only a run is checked"
             self._members = self._host.tree(self._run)
         lasting = [each for each in listeners or () if each.port != port or not self._is_closing(each)]
         return judge(lasting, sockets, port, addresses)
