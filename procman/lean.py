@@ -1,8 +1,9 @@
 """What the manager does without, so that it stays small: imported before all else by `procman.manager`.
 
 Measured with CPython 3.11 on a manager that has nothing to do: asyncio without TLS and hashlib without
-OpenSSL's digests take 1.3 MB less (libssl and libcrypto are not loaded), one arena of malloc for all threads
-0.3 MB, and what the imports have left unused, given back to the system, 0.7 MB.
+OpenSSL's digests take 1.3 MB less (libssl and libcrypto are not loaded), modules that others import and do
+not use 1.4 MB, one arena of malloc for all threads 0.3 MB, and what the imports have left unused, given back to
+the system, 0.7 MB.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
 
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # malloc.h of glibc
 # Bytes. What is larger glibc takes from the system and gives back to it, but by itself only until the first
@@ -20,8 +23,24 @@ M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # malloc.h of glibc
 # CPython makes its table of interned names (0.9 MB) anew each 3,000 restarts, as a `Path` interns each of its
 # names: 2 MB for nothing.
 LARGE = 128 << 10
-GARBAGE = 7000  # objects more than there were, until garbage is looked for: a list of 1,000 listeners is 1,000
+GARBAGE = (
+    7000  # objects more than there were, until garbage is looked for: a list of 1,000 listeners is 1,000
+)
 DIGESTS = "_sha2" if sys.version_info >= (3, 12) else "_sha256"  # CPython's own
+# Imported by `dataclasses` and asyncio, urllib, subprocess, linecache and traceback, for what a manager seldom does.
+SELDOM = ("inspect", "ipaddress", "locale", "tokenize", "textwrap")
+
+
+class _Seldom(ModuleType):
+    """A module that is loaded when something of it is used.
+
+    `importlib.util.LazyLoader` is for that, but up to Python 3.11 the next `import` of the module loads it.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 @contextmanager
@@ -58,6 +77,8 @@ def give_back() -> None:
 
 _malloc("mallopt", M_ARENA_MAX, 1)
 _malloc("mallopt", M_MMAP_THRESHOLD, LARGE)
+for seldom in SELDOM:
+    sys.modules.setdefault(seldom, _Seldom(seldom))
 with _absent("ssl"):
     import asyncio  # noqa: F401
 if importlib.util.find_spec(DIGESTS) is not None:  # some distributions have OpenSSL's alone

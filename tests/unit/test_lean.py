@@ -1,12 +1,45 @@
-"""What is large and is let go of goes back to the system, also where it is made again and again."""
+"""A manager does without what it seldom uses until it is used, and gives back what is large."""
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+
+from procman.lean import SELDOM
+
+LOADED = """
+import json, sys
+import procman.manager
+before = {name: type(sys.modules[name]).__name__ for name in %r}
+import dataclasses
+made = dataclasses.make_dataclass("Made", [("first", int)])
+after = type(sys.modules["inspect"]).__name__
+print(json.dumps({"before": before, "doc": made.__doc__, "after": after}))
+"""
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    """What a process says that has loaded all that a manager does."""
+    words = [sys.executable, "-c", LOADED % (SELDOM,)]
+    done = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_nothing_that_a_manager_imports_loads_what_it_seldom_needs(told: dict[str, Any]) -> None:
+    assert told["before"] == dict.fromkeys(SELDOM, "_Seldom")
+
+
+def test_it_is_loaded_by_its_first_use(told: dict[str, Any]) -> None:
+    assert told["doc"] == "Made(first: int)"
+    assert told["after"] == "module"
+
 
 LARGE_ONES = """
 from procman import lean
