@@ -16,6 +16,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -90,6 +91,7 @@ def main(arguments: list[str]) -> int:
         config, digest = _config(options["--file"], only_to_end=options.get("--then") == "down")
         Path(home, "run").mkdir(mode=0o700, parents=True, exist_ok=True)
         _leave_schema(Path(home))
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the loop has it: asyncio's way loads `inspect`
         asyncio.run(_manage(config, digest, options, claimed, ready))
     except InvalidConfig as error:
         _say(ready, {"error": error.render(), "exit": 2})

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 
@@ -14,19 +15,21 @@ def take_signals(
 ) -> None:
     """Have INT and TERM call `stop` with their name, and HUP `reload`; on Windows, Ctrl-C and Break `stop`.
 
-    To be called in the main thread.
+    To be called in the main thread. Not by `add_signal_handler`: that loads `inspect`, 0.8 MB, and has every
+    SIGCHLD write into the loop's pipe, which 280 children that end within one turn fill.
     """
-    if sys.platform == "win32":
 
-        def post(number: int, _frame: FrameType | None) -> None:
+    def post(number: int, _frame: FrameType | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(stop, signal.Signals(number).name)
 
-        signal.signal(signal.SIGINT, post)
+    def post_reload(_number: int, _frame: FrameType | None) -> None:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(reload)
+
+    signal.signal(signal.SIGINT, post)
+    if sys.platform == "win32":
         signal.signal(signal.SIGBREAK, post)
     else:
-        loop.add_signal_handler(signal.SIGINT, stop, "SIGINT")
-        loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
-        loop.add_signal_handler(signal.SIGHUP, reload)
-        # 280 children that end within one turn fill the loop's pipe of signals. One more SIGCHLD tells
-        # nothing new, but for each that does not fit Python would write a traceback into the log.
-        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, post)
+        signal.signal(signal.SIGHUP, post_reload)

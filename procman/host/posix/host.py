@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import random
@@ -14,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from signal import Signals
+from types import FrameType
 
 from procman.core.identity import Identity, Member
 from procman.host.base import (
@@ -207,11 +209,11 @@ class PosixHost:
         self._notices = notices  # of changes in folders, where the system has some that we can read
         self._trees_watched: list[TreeWatch] = []
         self._sigchld: asyncio.Handle | None = None  # a look that is due
-        loop.add_signal_handler(signal.SIGCHLD, self._note_sigchld)
+        signal.signal(signal.SIGCHLD, self._note_sigchld)  # see `host/interrupts.py`
 
     def close(self) -> None:
         """Let go of everything: no callback comes any more, and the processes live on."""
-        self._loop.remove_signal_handler(signal.SIGCHLD)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if self._sigchld is not None:
             self._sigchld.cancel()
         self._children.clear()
@@ -257,10 +259,11 @@ class PosixHost:
     def _watch_child(self, pid: int) -> None:
         """See to it that `_reap(pid)` is called when the child has ended: SIGCHLD does already."""
 
-    def _note_sigchld(self) -> None:
+    def _note_sigchld(self, _number: int, _frame: FrameType | None) -> None:
         """Look once for all that have ended in the meantime: 100 apps that stop are 100 signals."""
         if self._sigchld is None:
-            self._sigchld = self._loop.call_soon(self._after_sigchld)
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._sigchld = self._loop.call_soon_threadsafe(self._after_sigchld)
 
     def _after_sigchld(self) -> None:
         self._sigchld = None
