@@ -23,9 +23,6 @@ M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # malloc.h of glibc
 # CPython makes its table of interned names (0.9 MB) anew each 3,000 restarts, as a `Path` interns each of its
 # names: 2 MB for nothing.
 LARGE = 128 << 10
-GARBAGE = (
-    7000  # objects more than there were, until garbage is looked for: a list of 1,000 listeners is 1,000
-)
 DIGESTS = "_sha2" if sys.version_info >= (3, 12) else "_sha256"  # CPython's own
 # Imported by `dataclasses` and asyncio, urllib, subprocess, linecache and traceback, for what a manager seldom does.
 SELDOM = ("inspect", "ipaddress", "locale", "tokenize", "textwrap")
@@ -67,11 +64,11 @@ def settle() -> None:
     """Look no more at what the imports have made when garbage is looked for: it stays."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE)
 
 
 def give_back() -> None:
     """Give memory that is not used any more back to the system."""
+    gc.collect()
     _malloc("malloc_trim", 0)
 
 
