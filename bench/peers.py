@@ -81,8 +81,11 @@ def s6_log() -> Peer:
 
 
 def s6() -> Peer:
-    """Return s6-svscan, where it is installed: it runs `/usr/bin/s6-supervise` and no other."""
+    """Return s6-svscan, installed if need be and by root: it runs `/usr/bin/s6-supervise` and no other."""
     installed = shutil.which("s6-svscan")
+    if installed is None and os.geteuid() == 0 and shutil.which("apt-get") is not None:
+        _run("apt-get", "install", "--yes", "--no-install-recommends", "s6")
+        installed = shutil.which("s6-svscan")
     if installed is None:
         raise Missing("its package is not installed, and it does not run from another folder")
     return Peer("installed", installed, {})

@@ -2,8 +2,8 @@
 
 Measured with CPython 3.11 on a manager that has nothing to do: asyncio without TLS and hashlib without
 OpenSSL's digests take 1.3 MB less (libssl and libcrypto are not loaded), modules that others import and do
-not use 1.4 MB, one arena of malloc for all threads 0.3 MB, and what the imports have left unused, given back to
-the system, 0.7 MB.
+not use 1.4 MB, one arena of malloc for all threads 0.3 MB, and what the imports have left unused, given back
+to the system, 0.7 MB.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
 
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # malloc.h of glibc
 # Bytes. What is larger glibc takes from the system and gives back to it, but by itself only until the first
@@ -24,7 +23,7 @@ M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # malloc.h of glibc
 # names: 2 MB for nothing.
 LARGE = 128 << 10
 DIGESTS = "_sha2" if sys.version_info >= (3, 12) else "_sha256"  # CPython's own
-# Imported by `dataclasses` and asyncio, urllib, subprocess, linecache and traceback, for what a manager seldom does.
+# Imported by dataclasses, asyncio, urllib, subprocess, linecache and traceback: for what is seldom done.
 SELDOM = ("inspect", "ipaddress", "locale", "tokenize", "textwrap")
 
 
@@ -34,10 +33,11 @@ class _Seldom(ModuleType):
     `importlib.util.LazyLoader` is for that, but up to Python 3.11 the next `import` of the module loads it.
     """
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
+        found: object = getattr(importlib.import_module(self.__name__), name)
+        return found
 
 
 @contextmanager

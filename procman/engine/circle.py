@@ -392,9 +392,7 @@ class Circle:
 
         environment = partial(self.runs.environment, supervised.config)
         looked = self._looked.get(supervised.name, ())
-        prober = Prober(
-            self._host, self.listening, supervised, looked, environment, self.context, on_probed
-        )
+        prober = Prober(self._host, self.listening, supervised, looked, environment, self.context, on_probed)
         supervised.probe = prober
         prober.begin()
 

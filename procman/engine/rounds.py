@@ -22,7 +22,7 @@ from procman.engine.listening import Listening, Seen
 from procman.engine.supervised import Supervised
 
 CONNECTS = 50.0  # a second: 1.5 % of a processor
-EARLY = 0.25  # of its interval that a check may come before its time: four looks, not ten, serve all apps of one interval
+EARLY = 0.25  # of its interval that a check may come before its time, so that four looks serve all
 
 
 class Rounds:

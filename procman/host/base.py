@@ -291,7 +291,7 @@ class Host(Protocol):
         ...
 
     def trees(self, runs: Sequence[Run]) -> list[tuple[Member, ...]]:
-        """Return what `tree` does for each run, in one look; one that is empty, or lacks somebody, proves nothing."""
+        """Return what `tree` does for each run, in one look; who is missing in it is not proven gone."""
         ...
 
     def is_ending(self, identity: Identity) -> bool:
