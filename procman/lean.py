@@ -2,8 +2,8 @@
 
 Measured with CPython 3.11 on a manager that has nothing to do: asyncio without TLS and hashlib without
 OpenSSL's digests take 1.3 MB less (libssl and libcrypto are not loaded), modules that others import and do
-not use 1.0 MB or more, one arena of malloc for all threads 0.3 MB, and what the imports have left unused, given
-back to the system, 0.7 MB.
+not use 1.0 MB or more, one arena of malloc for all threads 0.3 MB, and what the imports have left unused,
+given back to the system, 0.7 MB.
 """
 
 from __future__ import annotations
