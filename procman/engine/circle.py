@@ -24,7 +24,7 @@ from procman.core.gate import blocker
 from procman.core.identity import Member
 from procman.core.machine import step
 from procman.core.verdict import Listener, Verdict
-from procman.engine import evidence, line_check, output
+from procman.engine import evidence, line_check, output, turn
 from procman.engine.context import Context
 from procman.engine.ending import TreeEnding
 from procman.engine.events import Happening, Problem, Receipt, Signalled, Spawned
@@ -40,6 +40,7 @@ from procman.engine.rounds import Rounds
 from procman.engine.runs import Runs
 from procman.engine.stopping import OrderedStop
 from procman.engine.supervised import Part, Supervised
+from procman.engine.turn import Turn
 from procman.engine.upkeep import Upkeep
 from procman.host.base import Ended, Host
 from procman.logs.capture import Capture
@@ -86,6 +87,7 @@ class Circle:
         self._on_round = on_round
         self._inbox: deque[tuple[str, Event]] = deque()
         self._draining = False
+        self._turn = Turn(host, self._look_again)
         self._moved: set[str] = set()  # apps whose state has changed since dependents were looked at
         self._changed: set[str] = set()  # apps that have changed in this round
         self._endings: dict[str, TreeEnding] = {}
@@ -152,6 +154,7 @@ class Circle:
 
     def release(self) -> None:
         """Close what is open, and forget nothing that can still be asked."""
+        self._turn.release()
         self._remedies.release()
         self.upkeep.release()
         for supervised in self.supervised.values():
@@ -177,6 +180,7 @@ class Circle:
         if self._draining:
             return
         self._draining = True
+        self._turn.begin()
         try:
             while self._inbox or self._follow_up():
                 while self._inbox:
@@ -192,6 +196,8 @@ class Circle:
         if supervised is None:
             return
         before = supervised.app
+        if isinstance(event, events.Cleared) and self._turn.is_over():
+            event = events.Held(turn.REASON)
         moment = Moment(self._host.now(), self._host.chance())
         supervised.app, actions = step(before, event, moment, supervised.config)
         after = supervised.app
@@ -289,6 +295,7 @@ class Circle:
 
     def _look_again(self) -> None:
         """Look at every waiting app: what it waits for may be over."""
+        self._turn.begin()
         for supervised in self.supervised.values():
             if supervised.app.state is State.WAITING:
                 self._look(supervised)

@@ -1,0 +1,58 @@
+"""Very many apps that start at once: no round of the manager lasts so long that nobody is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from procman.core.identity import Identity
+from procman.engine import turn
+from procman.host.base import Ended, Order
+from tests.fakes.host import FakeHost
+from tests.fakes.programs import Program
+from tests.simulation.village import Village
+
+COUNT, TAKES_S = 60, 0.02  # apps, and what a start takes
+TEXT = "".join(f'[apps.app-{number}]\ncommand = "node {number}.js"\n' for number in range(COUNT))
+
+
+@pytest.fixture
+def village(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Village]:
+    """A project of so many apps on a machine that is slow to start them."""
+    spawn = FakeHost.spawn
+
+    def slow(host: FakeHost, order: Order, on_exit: Callable[[Ended], None]) -> Identity:
+        host.machine.now += TAKES_S
+        return spawn(host, order, on_exit)
+
+    monkeypatch.setattr(FakeHost, "spawn", slow)
+    village = Village(tmp_path, TEXT)
+    village.machine.programs |= {f"node {number}.js": Program() for number in range(COUNT)}
+    yield village
+    village.end()
+
+
+def test_they_start_in_portions_and_all_of_them_do(village: Village) -> None:
+    began = village.host.now()
+    village.up()
+    assert village.host.now() - began <= turn.LONGEST + TAKES_S, "whoever asked is answered"
+    waiting = [name for name, app in village.engine.apps.items() if app.reason == turn.REASON]
+    assert len(waiting) > COUNT / 2
+    village.until(village.is_up)
+    assert village.host.now() - began < COUNT * TAKES_S + 5
+
+
+def test_a_stop_in_the_middle_is_heeded(village: Village) -> None:
+    village.up()
+    village.engine.stop(tuple(village.engine.apps))
+    village.until(lambda: set(village.states().values()) == {"stopped"})
+    assert not any(village.pids(app) for app in village.engine.apps)
+
+
+def test_a_manager_that_is_killed_in_the_middle_leaves_the_rest_to_the_next_one(village: Village) -> None:
+    village.up()
+    village.kill_manager()
+    village.manage()
+    village.until(village.is_up)
