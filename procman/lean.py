@@ -24,7 +24,9 @@ M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # malloc.h of glibc
 LARGE = 128 << 10
 DIGESTS = "_sha2" if sys.version_info >= (3, 12) else "_sha256"  # CPython's own
 # Imported by dataclasses, asyncio, urllib, subprocess, linecache and traceback: for what is seldom done.
-SELDOM = ("inspect", "ipaddress", "locale", "tokenize", "textwrap")
+SELDOM: tuple[str, ...] = ("ipaddress", "locale", "tokenize", "textwrap")
+if sys.version_info < (3, 12):  # from then on each data class asks it for its annotations
+    SELDOM += ("inspect",)
 
 
 class _Seldom(ModuleType):
