@@ -90,10 +90,10 @@ class Follower:
     def close(self) -> None:
         """Close the database and end the watch; the follower is of no use any more."""
         self._let_go()
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
-            self._observer = None
+        observer, self._observer = self._observer, None  # not stopped twice: see `logs.follow`
+        if observer is not None:
+            observer.stop()
+            observer.join()
 
     def _open(self) -> None:
         """Open what is there now. In a database that we do not know all is new."""

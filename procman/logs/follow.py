@@ -158,10 +158,12 @@ class Follower:
         return self._observer is not None
 
     def _unwatch(self) -> None:
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join()
-            self._observer = None
+        # Forgotten first: after a Ctrl-C in the middle, a second `stop` would wait for ever for a thread that
+        # was told to end already. None of its threads outlives the process.
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.stop()
+            observer.join()
 
 
 def _inode(folder: Path) -> int | None:

@@ -325,3 +325,25 @@ def test_who_reads_once_is_not_kept_by_an_app_that_prints_faster(
     assert [line.text for line in lines(tmp_path, "web")][:4] == [b"1", b"2", b"3", b"4"]
     with contextlib.closing(Follower(tmp_path, ["web"], last=count)) as follower:
         assert count <= len(list(follower.look(ends=True))) < 100
+
+
+class InterruptedObserver:
+    """A watch whose end is interrupted, as by Ctrl-C; a second `stop` would wait for ever."""
+
+    def __init__(self) -> None:
+        self.stops = 0
+
+    def stop(self) -> None:
+        self.stops += 1
+
+    def join(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_watch_whose_end_is_interrupted_is_not_ended_twice(tmp_path: Path) -> None:
+    follower = Follower(tmp_path)
+    follower._observer = observer = InterruptedObserver()
+    with pytest.raises(KeyboardInterrupt):
+        follower.close()
+    follower.close()
+    assert observer.stops == 1
