@@ -295,7 +295,6 @@ class Circle:
 
     def _look_again(self) -> None:
         """Look at every waiting app: what it waits for may be over."""
-        self._turn.begin()
         for supervised in self.supervised.values():
             if supervised.app.state is State.WAITING:
                 self._look(supervised)
