@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from procman.cli import exits, options, talk
+from procman.cli.choose import choose
 from procman.cli.failure import Failure
 from procman.cli.foreground import signals_as_bytes
 from procman.cli.project import find_project
@@ -41,11 +42,12 @@ def command(file: str | None, app: str) -> int:
     """
     if sys.platform == "win32":
         raise Failure(exits.FAILED, "an app can have no terminal of its own on Windows")
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        hint = f"`procman logs -f {app}` shows what it prints, also without a terminal"
-        raise Failure(exits.USAGE, "`attach` needs a terminal to show another one in", hint)
     project = find_project(file)
     project.demand_its_manager()
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        choose((app,), project.read().enabled_apps())
+        hint = f"`procman logs -f {app}` shows what it prints, also without a terminal"
+        raise Failure(exits.USAGE, "`attach` needs a terminal to show another one in", hint)
 
     def ask() -> Conversation:
         size = os.get_terminal_size(sys.stdout.fileno())

@@ -214,6 +214,7 @@ def test_without_a_terminal_there_is_nothing_to_show_it_in(project: Project) -> 
     done = project.run("attach", "web")
     assert done.code == 2
     assert "needs a terminal" in done.err
+    assert project.run("attach", "wbe").code == 4
 
 
 def test_an_edit_of_tty_restarts_the_app(project: Project) -> None:
