@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 MODULES = "node_modules"
@@ -74,5 +75,20 @@ BUN = PackageManager(
     runs="bunx",
     written=(),
 )
-MANAGERS = (NPM, PNPM, YARN, BUN)  # in the order in which their lock files are looked for
+# In the order in which their lock files are looked for. npm's comes last: it is what is left behind where
+# somebody has gone over to another one.
+MANAGERS = (PNPM, YARN, BUN, NPM)
 NAMES = frozenset(manager.name for manager in MANAGERS)
+
+
+def manager_of(declared: object, is_there: Callable[[str], bool]) -> PackageManager:
+    """Return what installs the packages of a folder: what it declares, else whose lock file it has, else npm.
+
+    Args:
+        declared: `packageManager` of its package.json, as `pnpm@9.1.0`; anything else declares nothing.
+        is_there: whether the folder has a file of this name.
+    """
+    name = declared.partition("@")[0] if isinstance(declared, str) else ""
+    named = (each for each in MANAGERS if each.name == name)
+    locked = (each for each in MANAGERS if any(map(is_there, each.locks)))
+    return next(named, None) or next(locked, NPM)

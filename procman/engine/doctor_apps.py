@@ -13,6 +13,7 @@ from procman.config.read import InvalidConfig
 from procman.core.config import AppConfig
 from procman.engine import node
 from procman.engine.findings import Finding, Grade, fail, ok, warn
+from procman.engine.packages import Package
 from procman.engine.ports import Holding, Whose
 
 AskVersion = Callable[[str, Mapping[str, str], str], str | None]
@@ -120,7 +121,7 @@ def _node(checked: _Checked, ask_version: AskVersion) -> Iterator[Finding]:
 def _modules(checked: _Checked) -> Iterator[Finding]:
     app = checked.app
     if app.prepare is None and node.lacks_modules(checked.cwd, checked.folder):
-        command = node.install(checked.cwd)
+        command = Package(checked.cwd).install
         hint = f'`{command}` in `{app.cwd}`, or `prepare = "{command}"` to have it done'
         yield warn(app.name, "package.json has dependencies, and there is no `node_modules`", hint)
 

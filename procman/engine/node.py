@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from procman.config.npm_lock import left_out
-from procman.core.package_managers import MANAGERS, NPM
-
 TOOLS = frozenset({"node", "npm", "npx", "pnpm", "yarn"})  # commands that need a node, and say their version
 _COMPARATOR = re.compile(r"(>=|<=|>|<|\^|~|=)?v?(\d+)((?:\.(?:\d+|[xX*])){0,2})")
 
@@ -88,13 +85,3 @@ def lacks_modules(cwd: Path, folder: Path) -> bool:
         return False
     above = [each for each in cwd.parents if each.is_relative_to(folder)]
     return not any((each / name).exists() for each in (cwd, *above) for name in ("node_modules", ".pnp.cjs"))
-
-
-def install(cwd: Path) -> str:
-    """Return the command that installs an app's packages, by its lock file."""
-    locks = ((each, cwd / lock) for each in MANAGERS for lock in each.locks)
-    manager, lock = next((each for each in locks if each[1].exists()), (NPM, None))
-    if lock is None:
-        return manager.fresh
-    refused = manager is NPM and left_out(document(lock)) is not None
-    return manager.renew if refused else manager.install

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from procman.config.npm_lock import left_out
-from procman.core.package_managers import MANAGERS, MODULES, NPM, PackageManager
+from procman.core.package_managers import MANAGERS, MODULES, NPM, PackageManager, manager_of
 from procman.engine.node import document
 from procman.engine.node import package as read_package
 
@@ -31,7 +31,7 @@ class Package:
     @cached_property
     def root(self) -> Path:
         """Where its packages are installed: the folder of the workspace that it belongs to, or its own."""
-        if self._locks(self.folder):
+        if any(os.path.isfile(self.folder / lock) for each in MANAGERS for lock in each.locks):
             return self.folder
         for each in self.folder.parents:
             if os.path.isfile(each / "pnpm-workspace.yaml") or read_package(each).get("workspaces"):
@@ -40,11 +40,9 @@ class Package:
 
     @cached_property
     def manager(self) -> PackageManager:
-        """What installs its packages: by the lock file, else as `packageManager` says, else npm."""
-        locks = self._locks(self.root)
-        declared = str(self.document.get("packageManager", "")).partition("@")[0]
-        locking = [each for each in MANAGERS if locks.intersection(each.locks)]
-        return next(iter((*locking, *(each for each in MANAGERS if each.name == declared))), NPM)
+        """What installs its packages."""
+        declared = self.document.get("packageManager") or read_package(self.root).get("packageManager")
+        return manager_of(declared, lambda name: os.path.isfile(self.root / name))
 
     @property
     def lock(self) -> Path | None:
@@ -107,10 +105,6 @@ class Package:
 
     def _folders(self) -> tuple[Path, ...]:
         return tuple(dict.fromkeys((self.folder, self.root)))
-
-    @staticmethod
-    def _locks(folder: Path) -> frozenset[str]:
-        return frozenset(name for each in MANAGERS for name in each.locks if os.path.isfile(folder / name))
 
 
 def package_name(specifier: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from procman.config.discover.scripts import Step
 from procman.config.discover.tree import Tree, join
 from procman.config.npm_lock import left_out
-from procman.core.package_managers import MANAGERS, NAMES, NPM, YARN, YARN_1, PackageManager
+from procman.core.package_managers import NAMES, NPM, YARN, YARN_1, PackageManager, manager_of
 
 MANIFEST = "package.json"
 SCRIPT_NAME = re.compile(r"[\w:@./+-]+")  # what needs no quotes in a command, and holds no `{port}`
@@ -74,16 +74,13 @@ class Package:
 
     @cached_property
     def manager(self) -> PackageManager:
-        """What its root declares in `packageManager`, else what its lock file is from, else npm."""
+        """What installs its packages; yarn's versions are told apart by what lies beside them."""
         root = self.root
-        declared = str(root.document.get("packageManager", ""))
-        name, _, version = declared.partition("@")
-        manager = next((each for each in MANAGERS if each.name == name), None)
-        if manager is None:
-            locked = (each for each in MANAGERS if self.tree.first(root.folder, each.locks))
-            manager = next(locked, NPM)
+        declared = root.document.get("packageManager")
+        manager = manager_of(declared, lambda name: self.tree.is_file(join(root.folder, name)))
         if manager is not YARN:
             return manager
+        version = str(declared or "").partition("@")[2]
         lock = self.tree.text(join(root.folder, "yarn.lock")) or ""
         modern = self.tree.is_file(join(root.folder, ".yarnrc.yml")) or "\n__metadata:" in lock
         return YARN if modern or re.match(r"[2-9]", version) else YARN_1

@@ -21,7 +21,7 @@ from procman.config.formats.supervisord import parse_supervisord
 from procman.config.formats.yaml import of_yaml
 from procman.config.procfile import is_procfile
 from procman.config.source import Source, read_source, shown_path
-from procman.core.package_managers import MANAGERS, NAMES, NPM
+from procman.core.package_managers import manager_of
 
 FORMATS = (
     "procfile",
@@ -34,8 +34,6 @@ FORMATS = (
     "mprocs",
 )
 SCRIPTS = (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts")  # what only a JavaScript engine can read
-# npm's comes last: it is what is left behind where somebody has gone over to another one.
-_BY_LOCK = (*(each for each in MANAGERS if each is not NPM), NPM)
 _BY_NAME = (
     (r"package\.json", "package.json"),
     (r"(?:docker-)?compose(?:[.-][\w.-]+)?\.ya?ml", "compose"),
@@ -112,22 +110,13 @@ def _siblings(source: Source, pattern: str) -> list[Source]:
     return found
 
 
-def _runner(source: Source, document: Node) -> str:
-    """Return the package manager of a folder, as its lockfile or `packageManager` has it."""
-    said = document.child("packageManager")
-    if said is not None and (name := said.text.partition("@")[0]) in NAMES:
-        return name
-    locked = (
-        manager.name
-        for manager in _BY_LOCK
-        if any(os.path.isfile(os.path.join(source.folder, lock)) for lock in manager.locks)
-    )
-    return next(locked, NPM.name)
-
-
 def _package(source: Source) -> Imported:
     document = of_json(source)
-    return parse_package(document, _runner(source, document))
+    declared = document.child("packageManager")
+    manager = manager_of(
+        declared and declared.text, lambda name: os.path.isfile(os.path.join(source.folder, name))
+    )
+    return parse_package(document, manager.name)
 
 
 def _of_tree(

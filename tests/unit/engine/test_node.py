@@ -76,16 +76,3 @@ def test_packages_are_missing_where_no_folder_up_to_the_projects_has_them(tmp_pa
     assert node.lacks_modules(web, tmp_path / "project")
     (tmp_path / "project" / "node_modules").mkdir()
     assert not node.lacks_modules(web, tmp_path / "project")
-
-
-def test_the_lock_file_tells_who_installs(tmp_path: Path) -> None:
-    assert node.install(tmp_path) == "npm install"
-    (tmp_path / "bun.lock").touch()
-    assert node.install(tmp_path) == "bun install"
-    (tmp_path / "yarn.lock").touch()
-    assert node.install(tmp_path) == "yarn install"
-    lock = tmp_path / "package-lock.json"
-    lock.touch()
-    assert node.install(tmp_path) == "npm ci"
-    lock.write_text(json.dumps({"packages": {"": {"optionalDependencies": {"napi": "1"}}}}))
-    assert node.install(tmp_path) == "npm install", "`npm ci` refuses it"

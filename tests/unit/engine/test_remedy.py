@@ -281,10 +281,11 @@ def test_a_module_belongs_to_a_package(specifier: str, name: str) -> None:
     assert package_name(specifier) == name
 
 
-def test_package_manager_says_what_no_lock_file_does(web: Path) -> None:
-    lay(web, package__json={"packageManager": "pnpm@9.1.0"})
+def test_a_package_is_installed_by_what_its_workspace_declares(web: Path) -> None:
+    lay(web, package__json={})
+    lay(web.parent, package__json={"packageManager": "pnpm@9.1.0", "workspaces": ["*"]})
     assert Package(web).manager.name == "pnpm"
-    lay(web, yarn__lock="")
+    lay(web.parent, package__json={"workspaces": ["*"]}, yarn__lock="")
     assert Package(web).manager.name == "yarn"
 
 
