@@ -74,7 +74,7 @@ check: .venv/installed-dev ## formatting, lint, types on every platform, layers
 simulate: .venv/installed-dev ## play SEEDS worlds in which all goes wrong; SEED=7 tells the story of one
 	@$(VENV_PYTHON) -m tests.simulation.world --seeds $(SEEDS) $(SIMULATE)
 
-bench: .venv/installed ## measure; the figures go to the terminal
+bench: .venv/installed ## compare with the peers; the figures go to the terminal
 	@$(VENV_PYTHON) -m bench $(ARGS)
 
 clean: ## stop the example and remove what make, the tests and npm have made

@@ -1,6 +1,6 @@
 """An app that prints as fast as it can: `python flood.py bulk|lines BYTES SAID GO`.
 
-It writes `ready` into the named pipe SAID, waits until GO is closed by whoever opened it for writing, prints
+It writes its pid into the named pipe SAID, waits until GO is closed by whoever opened it for writing, prints
 `BYTES` bytes in lines of 100, then a last line, and says in SAID when it began. In `bulk` each write has 640
 lines, of which the first is numbered; in `lines` each line is numbered and a write of its own.
 """
@@ -40,7 +40,7 @@ def main() -> None:
     """Be told to begin, print, and live on: what restarts it would print again."""
     kind, size, said, go = sys.argv[1:]
     speaker = os.open(said, os.O_WRONLY)
-    os.write(speaker, b"ready\n")
+    os.write(speaker, b"%d\n" % os.getpid())
     with open(go, "rb") as waiting:
         waiting.read()
     began = time.clock_gettime_ns(time.CLOCK_MONOTONIC)

@@ -1,4 +1,4 @@
-"""What an app's output costs: to keep it, beside other programs that do, and to read the last of it."""
+"""What it takes to read the last lines of an app's output, of which there is much."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bench import log_throughput
 from bench.project import procman
 from bench.report import Goal, Report
 from bench.stamps import Program, ms, now
@@ -21,12 +20,6 @@ MORE = 100.0  # ms
 
 
 def measure(report: Report, program: Program) -> None:
-    """Print the figures."""
-    log_throughput.measure(report)
-    _measure_reading(report)
-
-
-def _measure_reading(report: Report) -> None:
     """Print what `logs -n 100` takes as a command: of an empty log, and of two of 1 GiB."""
     budgets = {"1 GiB in one file": LogBudget(2 * SIZE, 0), "1 GiB in files of 10 MB": LogBudget(keep=1000)}
     with tempfile.TemporaryDirectory(prefix="procman-bench-") as name:

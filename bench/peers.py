@@ -1,4 +1,4 @@
-"""Other programs that keep the output of apps, installed where no project and no system sees them.
+"""Other programs that keep apps running, installed where no project and no system sees them.
 
 They go into `~/.cache/procman-bench` (or below `$XDG_CACHE_HOME`), once. What can't be had here is said, and
 left out.
@@ -72,55 +72,58 @@ def pm2() -> Peer:
     if not command.exists():
         folder.mkdir(parents=True, exist_ok=True)
         _run("npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent", f"pm2@{PM2}")
-    return Peer(PM2, str(command), {})
-
-
-def s6_log() -> Peer:
-    """Return s6-log: the installed one, else the one of the distribution, unpacked beside the other peers."""
-    return _from_debian("s6", "s6-log", ("s6", "libs6", "libskarnet", "libexecline"))
+    return Peer(f"{PM2} on node {_run('node', '--version').strip()}", str(command), {})
 
 
 def s6() -> Peer:
     """Return s6-svscan, installed if need be and by root: it runs `/usr/bin/s6-supervise` and no other."""
-    installed = shutil.which("s6-svscan")
-    if installed is None and os.geteuid() == 0 and shutil.which("apt-get") is not None:
+    if shutil.which("s6-svscan") is None and os.geteuid() == 0 and shutil.which("apt-get") is not None:
         _run("apt-get", "install", "--yes", "--no-install-recommends", "s6")
-        installed = shutil.which("s6-svscan")
+    installed = shutil.which("s6-svscan")
     if installed is None:
         raise Missing("its package is not installed, and it does not run from another folder")
-    return Peer("installed", installed, {})
+    return Peer(_installed_version("s6"), installed, {})
 
 
 def runit() -> Peer:
-    """Return runsvdir."""
-    return _from_debian("runit", "runsvdir", ("runit",))
+    """Return runsvdir: the installed one, else that of the distribution, unpacked beside the other peers."""
+    return _from_debian("runit", "runsvdir")
 
 
-def _from_debian(package: str, command: str, needed: tuple[str, ...]) -> Peer:
+def monit() -> Peer:
+    """Return monit, from where runit is."""
+    return _from_debian("monit", "monit")
+
+
+def _from_debian(package: str, command: str) -> Peer:
     installed = shutil.which(command)
     if installed is not None:
-        return Peer("installed", installed, {})
+        return Peer(_installed_version(package), installed, {})
     folder = _cache() / package
     found = folder / "usr" / "bin" / command
     if not found.exists():
-        _unpack(package, folder, needed)
-    libraries = [str(path.parent) for path in (folder / "usr" / "lib").glob("*/libskarnet.so.*")]
-    path = f"{found.parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": path} | ({"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {})
+        _unpack(package, folder)
+    environment = {"PATH": f"{found.parent}{os.pathsep}{os.environ['PATH']}"}
     return Peer((folder / "version").read_text(), str(found), environment)
 
 
-def _unpack(package: str, folder: Path, needed: tuple[str, ...]) -> None:
+def _installed_version(package: str) -> str:
+    """Return the version of an installed package, as far as the distribution knows."""
+    try:
+        return _run("dpkg-query", "-W", "-f", "${Version}", package)
+    except Missing:
+        return "installed"
+
+
+def _unpack(package: str, folder: Path) -> None:
+    """Get a package and unpack it, without what it depends on: these need no more than a system has."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise Missing("it is not installed, and there is no apt to get it with")
     folder.mkdir(parents=True, exist_ok=True)
-    depends = _run("apt-cache", "depends", "--recurse", "--important", package)
-    names = {line for line in depends.splitlines() if line.startswith(needed)}
-    _run("apt-get", "download", *sorted(names), cwd=folder)
-    for archive in folder.glob("*.deb"):
-        _run("dpkg-deb", "-x", str(archive), str(folder))
-        if archive.name.startswith(f"{package}_"):
-            (folder / "version").write_text(archive.name.split("_")[1])
+    _run("apt-get", "download", package, cwd=folder)
+    (archive,) = folder.glob(f"{package}_*.deb")
+    _run("dpkg-deb", "-x", str(archive), str(folder))
+    (folder / "version").write_text(archive.name.split("_")[1].replace("%3a", ":"))
 
 
 def _cache() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -32,7 +33,7 @@ def ms(begin: int, end: int) -> float:
 class Stamp:
     """What a program did, and when."""
 
-    what: str  # `began` or `closed`
+    what: str  # `began`, `closed`; a talker's `talks` and `silent`
     pid: int
     at: int  # ns
 
@@ -62,12 +63,27 @@ class Stamps:
             left = until - time.monotonic()
             if left <= 0 or not select.select([self._descriptor], [], [], left)[0]:
                 raise TimeoutError(f"{len(self._pending)} of {count} programs have said something")
-            *lines, self._rest = (self._rest + os.read(self._descriptor, 65536)).split(b"\n")
-            for line in lines:
-                what, pid, at = line.decode().split()
-                self._pending.append(Stamp(what, int(pid), int(at)))
+            self._read()
         taken, self._pending = self._pending[:count], self._pending[count:]
         return taken
+
+    def waiting(self) -> list[Stamp]:
+        """Return every stamp that has come and was not taken yet."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._read()
+        return self.take(len(self._pending))
+
+    def _read(self) -> None:
+        """Read what has come.
+
+        Raises:
+            BlockingIOError: nothing has.
+        """
+        *lines, self._rest = (self._rest + os.read(self._descriptor, 65536)).split(b"\n")
+        for line in lines:
+            what, pid, at = line.decode().split()
+            self._pending.append(Stamp(what, int(pid), int(at)))
 
 
 def describe_folder() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ if sys.platform != "linux":
 
 from bench import footprint
 from bench.report import Goal
-from bench.rivals import FIND, Procman, Rival, Unable, alive, end, marked
+from bench.rivals import FIND, Procman, Rival, Unable, alive, end, marked, parent
 
 ROLLUP = "5633ed118000-7ffc rollup\nRss:  31808 kB\nPss:  20480 kB\nPss_Anon: 19324 kB\n"
 STATUS = "Name:\tpython\nvoluntary_ctxt_switches:\t17\nnonvoluntary_ctxt_switches:\t3\n"
@@ -46,15 +47,17 @@ def test_descendants_are_found_and_ended(tmp_path: Path) -> None:
             assert footprint.pss(found) > 0
             assert footprint.activity(found)[0] >= 0
             assert marked(tmp_path) == {shell.pid}
+            assert {parent(pid) for pid in found} == {shell.pid, os.getpid()}
         finally:
             end(found)
     assert not any(map(alive, found))
     assert footprint.descendants(shell.pid) == set()
 
 
+@pytest.mark.parametrize("logged", [False, True], ids=["", "logged"])
 @pytest.mark.parametrize("kind", FIND, ids=lambda kind: kind.name)
-def test_every_rival_writes_what_it_reads(kind: type[Rival], tmp_path: Path) -> None:
-    rival = kind(None, tmp_path, {"web": ["/bin/sleep", "1000"]})
+def test_every_rival_writes_what_it_reads(kind: type[Rival], logged: bool, tmp_path: Path) -> None:
+    rival = kind(None, tmp_path, {"web": ["/bin/sleep", "1000"]}, logged=logged)
     written = [path for path in tmp_path.rglob("*") if path.is_file() and "/bin/sleep" in path.read_text()]
     assert len(written) == 1
     if kind.name in ("honcho",):
