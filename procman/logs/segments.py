@@ -82,30 +82,29 @@ class Batch(NamedTuple):
     end: int
 
 
-def log_path(folder: Path, number: int) -> Path:
-    """Return where the text of a segment is."""
-    return folder / f"{number:06}.log"
+def log_path(folder: Path, number: int) -> str:
+    """Return where the text of a segment is; a string, for the reason that `host/run_paths.py` has."""
+    return os.path.join(folder, f"{number:06}.log")
 
 
-def index_path(folder: Path, number: int) -> Path:
+def index_path(folder: Path, number: int) -> str:
     """Return where the index of a segment is."""
-    return folder / f"{number:06}.index"
+    return os.path.join(folder, f"{number:06}.index")
 
 
-def segment_files(folder: Path) -> list[tuple[int, Path]]:
-    """Return every file of the log with its segment's number; a text comes after its index."""
+def segment_files(folder: Path) -> list[tuple[int, str]]:
+    """Return every file of the log with its segment's number and its kind; a text comes after its index."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    found = [(int(match[1]), folder / name) for name in names if (match := _FILE.fullmatch(name))]
-    return sorted(found)
+    return sorted((int(match[1]), match[2]) for name in names if (match := _FILE.fullmatch(name)))
 
 
 def segment_numbers(folder: Path) -> list[int]:
     """Return the numbers of the segments, oldest first. A segment is there when its text is."""
-    return [number for number, path in segment_files(folder) if path.suffix == ".log"]
+    return [number for number, kind in segment_files(folder) if kind == "log"]
 
 
 def last_run(folder: Path) -> int:
@@ -117,7 +116,7 @@ def last_run(folder: Path) -> int:
     return 0
 
 
-def open_plain(path: Path, flags: int) -> int:
+def open_plain(path: str | Path, flags: int) -> int:
     """Return a descriptor of a file of a log, closed on exec; a new one is for its owner only.
 
     Raises:

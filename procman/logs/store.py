@@ -46,9 +46,9 @@ class _Place(NamedTuple):
     inode: int
 
     @classmethod
-    def of(cls, path: Path, descriptor: int) -> _Place:
+    def of(cls, path: str, descriptor: int) -> _Place:
         status = os.fstat(descriptor)
-        return cls(str(path), status.st_dev, status.st_ino)
+        return cls(path, status.st_dev, status.st_ino)
 
     def size(self) -> int | None:
         """Return how long the file is, or None if it is not there any more, or another one is."""
@@ -261,7 +261,8 @@ class Store:
         head = b"".join(Record(0, now, self._run, stream, OPEN).pack() for stream in unfinished)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in (log_path(self._folder, number), index_path(self._folder, number)):
-            path.unlink(missing_ok=True)  # what a crash has left, or somebody has put there
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # what a crash has left, or somebody has put there
         self._use(number, *_open(self._folder, number, os.O_RDWR | os.O_CREAT | os.O_EXCL, head))
         self._size, self._index_size = 0, len(head)
         self._ends, self._began_open, self._last = [0, 0], set(unfinished), None

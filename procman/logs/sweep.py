@@ -112,7 +112,9 @@ class Sweep:
         self._keep_if_read(number)
         for path in (log_path(self._folder, number), index_path(self._folder, number)):
             try:
-                path.unlink(missing_ok=True)
+                os.unlink(path)
+            except FileNotFoundError:
+                continue
             except OSError:
                 return
 

@@ -138,10 +138,14 @@ class LinuxHost(PosixHost):
 
     def tree(self, run: Run) -> tuple[Member, ...]:
         """Return every living process of the run."""
-        found = self._whole(run, self._trees.look(run))
+        found = self._tree(run)
         if not found:
+            self._trees.gone(run)
             self._cgroups.remove(run.marker)
         return found
+
+    def _tree(self, run: Run) -> tuple[Member, ...]:
+        return self._whole(run, self._trees.look(run))
 
     def trees(self, runs: Sequence[Run]) -> list[tuple[Member, ...]]:
         """Return every living process of each run."""
@@ -267,7 +271,7 @@ class LinuxHost(PosixHost):
 
     def kill(self, run: Run) -> tuple[Member, ...]:
         """Kill what is in the cgroup of the run, and return it."""
-        members = self.tree(run)
+        members = self._tree(run)
         reached = self._cgroups.kill(run.marker) if members else set()
         return tuple(member for member in members if member.pid in reached)
 

@@ -27,7 +27,7 @@ if sys.platform != "win32":
 
 assert sys.platform != "win32"
 
-REMEMBERED = 1024  # markers and runs kept in mind; a marker is read again and a run scanned for beyond that
+REMEMBERED = 1024  # markers kept in mind; beyond that they are read again
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ class Trees:
     def started(self, run: Run) -> None:
         """Know the run's leader as a child that was started here, and is nobody's orphan."""
         self._known[run.leader.pid] = run.leader
-        self._remember(run, _Record(self._pid, has_session=True))
+        self._records[run] = _Record(self._pid, has_session=True)
 
     def started_check(self, pid: int) -> None:
         """Know `pid` as a child that was started here, and belongs to no run though it has a run's marker."""
@@ -121,8 +121,18 @@ class Trees:
         self._reaps += 1
         if leader is not None:
             self._reaped[leader] = self._reaps
-            if len(self._reaped) > REMEMBERED:
-                del self._reaped[next(iter(self._reaped))]
+
+    def gone(self, run: Run) -> None:
+        """Forget a run of which `look` has found nobody, unless its leader is to be reaped yet.
+
+        Nothing is kept of what is over, so many restarts leave the manager as large as few. Who asks for it
+        once more has all of `/proc` looked through.
+        """
+        if self._known.get(run.leader.pid) == run.leader:
+            return
+        self._records.pop(run, None)
+        self._reaped.pop(run.leader, None)
+        self._markers = {trace: marker for trace, marker in self._markers.items() if marker != run.marker}
 
     def orphans(self) -> list[Stat]:
         """Return our children that we did not start, zombies included.
@@ -143,7 +153,7 @@ class Trees:
         if run.leader.boot != self._boot:
             return []
         blind = procfs.blind()
-        record = self._records.get(run) or self._remember(run, _Record(None))
+        record = self._records.setdefault(run, _Record(None))
         found: dict[int, Stat] = {}
         leader = self.find(run.leader)
         if leader is not None:
@@ -247,12 +257,6 @@ class Trees:
         if procfs.blind() != blind:
             raise Unseen
         return found
-
-    def _remember(self, run: Run, record: _Record) -> _Record:
-        self._records[run] = record
-        for old in list(self._records)[:-REMEMBERED]:
-            del self._records[old]
-        return record
 
     def _fostered(self, inheritor: int) -> list[Stat]:
         """Return the living children of `inheritor` that may be orphans."""

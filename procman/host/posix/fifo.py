@@ -31,12 +31,12 @@ class RunFifos(RunPaths):
     __slots__ = ()
 
     @staticmethod
-    def make(path: Path) -> None:
+    def make(path: str) -> None:
         """Make a pipe."""
         os.mkfifo(path, 0o600)
 
 
-def open_for_child(path: Path) -> int:
+def open_for_child(path: str | Path) -> int:
     """Return a blocking descriptor for a child's stdout or stderr.
 
     Opened for reading and writing, so that the pipe has both ends while the child lives: that spares it
@@ -80,7 +80,7 @@ def open_endless_input(folder: Path) -> int:
         os.close(write)
 
 
-def open_for_manager(path: Path) -> int:
+def open_for_manager(path: str | Path) -> int:
     """Return a descriptor that reads what a child writes, and never waits.
 
     It is an open file description of its own: node sets O_NONBLOCK on the one that its stdout shares with all

@@ -34,7 +34,7 @@ class RunFifos(RunPaths):
     __slots__ = ()
 
     @staticmethod
-    def make(path: Path) -> None:
+    def make(path: str) -> None:
         """Make a file of which nothing is stored yet."""
         descriptor = files.open_plain(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
@@ -43,7 +43,7 @@ class RunFifos(RunPaths):
             os.close(descriptor)
 
 
-def open_for_child(path: Path) -> int:
+def open_for_child(path: str | Path) -> int:
     """Return a descriptor for a child's stdout or stderr, which can only append.
 
     Raises:
@@ -77,7 +77,7 @@ def take_writer(stdin: int) -> int | None:
 _writers: dict[int, int] = {}  # the read end of a child's stdin → its write end
 
 
-def open_for_manager(path: Path) -> int:
+def open_for_manager(path: str | Path) -> int:
     """Return a descriptor that reads what a child writes, from the first byte that was not stored.
 
     Raises:
