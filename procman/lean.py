@@ -19,12 +19,12 @@ from types import ModuleType
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # malloc.h of glibc
 # Bytes. What is larger glibc takes from the system and gives back to it, but by itself only until the first
 # such piece is freed: from then on what is no larger than that lies in the heap, with small ones behind it.
-# CPython makes its table of interned names (0.9 MB) anew each 3,000 restarts, as a `Path` interns each of its
-# names: 2 MB for nothing.
+# CPython's table of interned names (0.9 MB) is such a piece, whenever it is made anew: 2 MB for nothing.
 LARGE = 128 << 10
 DIGESTS = "_sha2" if sys.version_info >= (3, 12) else "_sha256"  # CPython's own
-# Imported by dataclasses, asyncio, urllib, subprocess, linecache and traceback: for what is seldom done.
-SELDOM: tuple[str, ...] = ("ipaddress", "locale", "tokenize", "textwrap")
+# Imported by dataclasses, asyncio, urllib, subprocess and linecache: for what is seldom done. `textwrap` is
+# not among them: a traceback has to be written also where no descriptor is left to load it with.
+SELDOM: tuple[str, ...] = ("ipaddress", "locale", "tokenize")
 if sys.version_info < (3, 12):  # from then on each data class asks it for its annotations
     SELDOM += ("inspect",)
 
@@ -62,6 +62,14 @@ def _malloc(function: str, *arguments: int) -> None:
         told(*arguments)
 
 
+def _no_source(_function: object) -> None:
+    """Return that it is not known where a callback was written; the traceback tells.
+
+    When a callback fails asyncio asks `inspect`, which is loaded then: without a descriptor left that fails
+    too, and ends the loop.
+    """
+
+
 def settle() -> None:
     """Look no more at what the imports have made when garbage is looked for: it stays."""
     gc.collect()
@@ -79,7 +87,8 @@ _malloc("mallopt", M_MMAP_THRESHOLD, LARGE)
 for seldom in SELDOM:
     sys.modules.setdefault(seldom, _Seldom(seldom))
 with _absent("ssl"):
-    import asyncio  # noqa: F401
+    import asyncio.format_helpers
+asyncio.format_helpers._get_function_source = _no_source  # type: ignore[assignment]
 if importlib.util.find_spec(DIGESTS) is not None:  # some distributions have OpenSSL's alone
     with _absent("_hashlib"):
         import hashlib  # noqa: F401

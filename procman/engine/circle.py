@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import assert_never
@@ -352,7 +353,8 @@ class Circle:
             if supervised.app.generation != generation:
                 return  # that run is over, and another one may have begun
             supervised.exited = True
-            supervised.capture.drain()  # all that it printed is in its log before its exit is known
+            with suppress(OSError):  # its exit is known whatever becomes of its output
+                supervised.capture.drain()  # all that it printed is in its log before that
             cause = self._remedies.of_exit(supervised, ended)
             exited = events.Exited(generation, ended.code, ended.signal, self._host.wall(), cause)
             self.post(supervised.name, exited)

@@ -113,12 +113,12 @@ class Remedies:
 
         What an app prints and has in its folder is anything at all, and its end has to be known all the same.
         """
-        from procman.core.recognition import recognise  # only a failure pays its 20 ms
-
         try:
+            from procman.core.recognition import recognise  # only a failure pays its 20 ms
+
             match = recognise(code, signal, tail(self._logs, supervised.name, supervised.app.generation))
             return None if match is None else self._remember(supervised, match)
-        except OSError:
+        except OSError:  # what it reads, or what it is loaded from: there may be no descriptor left for that
             return None
         except Exception as mistake:
             what = f"procman could not tell why it failed, by a mistake of its own: {mistake!r}"
