@@ -13,6 +13,7 @@ from procman import lean  # before all that it keeps small
 # isort: split
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -256,7 +257,10 @@ def _begin_history(home: Path, budget: HistoryBudget, loop: asyncio.AbstractEven
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(log.warning, "%s", text)
 
-    history = History(home / "history.db", budget, partial(_with_lines, home / "logs"), tell)
+    try:
+        history = History(home / "history.db", budget, partial(_with_lines, home / "logs"), tell)
+    except RuntimeError as error:  # it is a thread
+        raise OSError(errno.EAGAIN, f"{error}; see `ulimit -u`, and `pids.max` of its cgroup") from error
     history.add(_milestone("began", "begins"))
     return history
 

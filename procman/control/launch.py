@@ -135,7 +135,7 @@ def _spawn(file: str, home: str, words: Sequence[str]) -> tuple[subprocess.Popen
     environment = {name: value for name, value in os.environ.items() if name not in not_ours}
     try:
         with open(os.path.join(home, endpoint.LOG), "ab", opener=_not_elsewhere) as log:
-            process = _detached(words, write, os.path.dirname(file), environment, log)
+            process = _begun(words, write, os.path.dirname(file), environment, log)
     except BaseException:
         os.close(read)
         raise
@@ -149,6 +149,20 @@ def _spawn(file: str, home: str, words: Sequence[str]) -> tuple[subprocess.Popen
         process.wait()
         raise
     return process, json.loads(line) if line.endswith(b"\n") else {}
+
+
+def _begun(
+    words: Sequence[str], ready: int, folder: str, environment: dict[str, str], log: BinaryIO
+) -> subprocess.Popen[bytes]:
+    """Start a manager; raises `LaunchFailed`, as what fails here is not for want of its state folder."""
+    try:
+        return _detached(words, ready, folder, environment, log)
+    except OSError as error:
+        hint = "its user or its cgroup has as many processes as it may: see `ulimit -u` and `pids.max`"
+        raise LaunchFailed(
+            f"no manager can be started by `{words[0]}`: {error.strerror}",
+            hint=hint if error.errno == errno.EAGAIN else None,
+        ) from error
 
 
 def _detached(

@@ -444,3 +444,17 @@ def test_the_leader_of_a_run_is_known_by_more_than_its_number(real: Stage) -> No
     leader = started.run.leader
     other = Run(Identity(leader.pid, leader.started + 1, leader.boot), "no such marker")
     assert real.host.tree(other) == ()
+
+
+def test_a_child_that_can_not_say_whether_its_exec_worked_does_not_live(
+    real: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(descriptor: int, most: int) -> bytes:
+        raise MemoryError
+
+    before = procfs.children(os.getpid())
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "read", no_memory)
+        with pytest.raises(MemoryError):
+            real.host.spawn(order("sleep", "60"), lambda ended: None)
+    assert procfs.children(os.getpid()) == before

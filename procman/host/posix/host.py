@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from signal import Signals
 from types import FrameType
+from typing import Any
 
 from procman.core.identity import Identity, Member
 from procman.host.base import (
@@ -38,6 +39,9 @@ from procman.host.watch import FileWatcher, Notice
 assert sys.platform != "win32"
 
 LOOK_FOR_END = 0.05  # s between looks at what the system can not call us for
+TOO_MANY = "its user has as many processes as `ulimit -u` allows"
+if sys.platform == "linux":
+    TOO_MANY += ", or its cgroup as many as `pids.max` does (`TasksMax=` of a service)"
 
 
 @dataclass(slots=True)
@@ -89,6 +93,25 @@ class _Reading:
             self.callback()
 
 
+class _Child(subprocess.Popen[bytes]):
+    """A process that does not live when it could not be made.
+
+    `subprocess` forks, and then asks the child whether its exec has worked: without memory for the answer it
+    raises as if there were no child, and that one would be the second copy of an app.
+    """
+
+    pid: int = 0  # until there is one
+
+    def __init__(self, arguments: Sequence[str], **options: Any) -> None:  # noqa: ANN401 - its many options
+        try:
+            super().__init__(arguments, **options)
+        except BaseException:
+            if self.pid and self.returncode is None:
+                kill_group(self.pid)
+                self.wait()
+            raise
+
+
 def start(order: Order) -> int:
     """Start a process, the leader of a session of its own, and return its pid; to reap it is the caller's.
 
@@ -103,7 +126,7 @@ def start(order: Order) -> int:
     preparation = rights.Preparation(order.rights, terminal=order.terminal)
     rights.hand_over(preparation.account, (order.stdin, order.stdout, order.stderr))
     try:
-        process = subprocess.Popen(
+        process = _Child(
             arguments,
             cwd=order.cwd,
             env=order.environment,
@@ -134,7 +157,9 @@ def _spawn_error(error: OSError, order: Order, command: str) -> SpawnError:
         return SpawnError(Stage.CWD, error, order.cwd)
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return SpawnError(Stage.PIPES, error, command)
-    if error.filename is None and error.errno in (errno.EAGAIN, errno.ENOMEM):
+    if error.errno == errno.EAGAIN:  # by fork, or by exec as another user
+        return SpawnError(Stage.FORK, OSError(errno.EAGAIN, f"{error.strerror}; {TOO_MANY}"), command)
+    if error.filename is None and error.errno == errno.ENOMEM:
         return SpawnError(Stage.FORK, error, command)
     return SpawnError(Stage.EXECUTE, error, command)
 
