@@ -181,7 +181,6 @@ class Circle:
         if self._draining:
             return
         self._draining = True
-        self._turn.begin()
         try:
             while self._inbox or self._follow_up():
                 while self._inbox:

@@ -1,7 +1,8 @@
-"""How long one round of the circle takes: a start costs some milliseconds in which nothing else is answered.
+"""How long a turn of the loop starts apps: each costs some milliseconds in which nothing else is answered.
 
-The apps of a large project all become due in one round. Those that have not begun after a while do so in the
-next turn of the loop, after whoever asks for `status` meanwhile.
+The apps of a large project all become due in one turn: in one round of the circle, or each in a round of its
+own where they are restarted. Those that have not begun after a while do so in the next turn, after whoever
+asks for `status` meanwhile.
 """
 
 from __future__ import annotations
@@ -15,31 +16,29 @@ REASON = "waits for its turn, because very many apps start at once"
 
 
 class Turn:
-    """One round after the other; owned by the event loop's thread.
+    """One turn of the loop after the other, as far as apps start in it; owned by the event loop's thread.
 
     Args:
         host: the operating system, or a simulated one.
-        go_on: called in the next turn of the loop if anybody was told to wait for it.
+        go_on: called in the next turn if anybody was told to wait for it.
     """
 
     def __init__(self, host: Host, go_on: Callable[[], None]) -> None:
         self._host = host
         self._go_on = go_on
-        self._began = host.now()
+        self._began = 0.0  # its first start
+        self._is_over = False
         self._next: Cancellable | None = None
 
-    def begin(self) -> None:
-        """Begin a round."""
-        self._began = self._host.now()
-
     def is_over(self) -> bool:
-        """Return whether the round has lasted long enough; then there will be another one."""
+        """Return whether nothing more is to start in this turn; then it goes on in the next one."""
         now = self._host.now()
-        if now - self._began < LONGEST:
-            return False
         if self._next is None:
-            self._next = self._host.call_at(now, self._call)
-        return True
+            self._began = now
+            self._next = self._host.call_at(now, self._end)
+        elif now - self._began >= LONGEST:
+            self._is_over = True
+        return self._is_over
 
     def release(self) -> None:
         """Go on no more."""
@@ -47,6 +46,7 @@ class Turn:
             self._next.cancel()
             self._next = None
 
-    def _call(self) -> None:
-        self._next = None
-        self._go_on()
+    def _end(self) -> None:
+        was_over, self._is_over, self._next = self._is_over, False, None
+        if was_over:
+            self._go_on()

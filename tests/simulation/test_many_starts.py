@@ -44,6 +44,20 @@ def test_they_start_in_portions_and_all_of_them_do(village: Village) -> None:
     assert village.host.now() - began < COUNT * TAKES_S + 5
 
 
+def test_where_all_are_restarted_each_in_its_own_round_they_start_in_portions_too(village: Village) -> None:
+    village.up()
+    village.until(village.is_up)
+    told: set[str] = set()
+
+    def have_all_restarted() -> bool:
+        told.update(name for name, app in village.engine.apps.items() if app.reason == turn.REASON)
+        return village.is_up() and all(app.generation == 2 for app in village.engine.apps.values())
+
+    village.engine.restart(tuple(village.engine.apps))
+    village.until(have_all_restarted)
+    assert len(told) > COUNT / 2
+
+
 def test_a_stop_in_the_middle_is_heeded(village: Village) -> None:
     village.up()
     village.engine.stop(tuple(village.engine.apps))
