@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,9 @@ def limit(pid: int, descriptors: int) -> None:
     if shutil.which("prlimit") is None:
         pytest.skip("prlimit is not installed")
     subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={descriptors}:"], check=True)
+
+
+def cpu(pid: int) -> int:
+    """Return the ticks that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])

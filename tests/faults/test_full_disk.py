@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.faults.small_disk import fill, run_on_a_small_disk
 from tests.real.project import Project, command, table
+
+TIMES = 20 if os.environ.get("PROCMAN_SOAK") else 1
+LOST = r"procman: [\d,]+ bytes of stdout lost here: no space left on device"
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def test_what_a_full_disk_costs_is_shown_and_over_with_new_room(project: Project
     project.until(lambda: project.lines("web", "-n", "1")[0].startswith("line "), "new lines")
     lines = project.lines("web")
     (gap,) = [number for number, line in enumerate(lines) if line.startswith("procman: ")]
-    assert re.fullmatch(r"procman: [\d,]+ bytes of stdout lost here: no space left on device", lines[gap])
+    assert re.fullmatch(LOST, lines[gap])
     assert lines[0] == "line 0 of its output"
     assert "web: its output is stored again" in project.manager_log()
 
@@ -66,3 +71,29 @@ def test_a_quiet_app_need_not_print_for_its_log_to_be_mended(project: Project) -
     ballast.unlink()
     project.until(lambda: problem(project, "web") is None, "the end of the problem", patience=5)
     assert project.lines("web")[-1].endswith("lost here: no space left on device")
+
+
+def test_a_disk_that_is_full_while_logs_rotate_costs_what_is_said_and_no_more(project: Project) -> None:
+    chatty = command("count", rate=4000, lines=10_000_000)
+    project.up(table("web", chatty, logs='{ max_size = "32KB", keep = 3 }'))
+    log = project.home / "logs" / "web"
+    project.until(lambda: (log / "000003.log").exists(), "it has been rotated")
+    pid = project.app("web")["pid"]
+    for _ in range(TIMES):
+        ballast = fill(project)
+        project.until(lambda: problem(project, "web"), "the problem")
+        ballast.unlink()
+        project.until(lambda: problem(project, "web") is None, "the end of the problem", patience=5)
+        newest = max(int(path.stem) for path in log.glob("*.log"))
+        project.until(lambda newest=newest: (log / f"{newest + 1:06}.log").exists(), "the next segment")  # type: ignore[misc]
+    assert project.app("web")["pid"] == pid
+    assert len(list(log.glob("*.log"))) <= 4
+    lines = project.lines("web")
+    found = [re.fullmatch(r"line (\d+) of its output", line) for line in lines]
+    whole = [(place, int(match[1])) for place, match in enumerate(found) if match is not None]
+    for (place, number), (next_place, next_number) in pairwise(whole):
+        between = lines[
+            place + 1 : next_place
+        ]  # nothing; or what was lost, and the ends of torn lines around it
+        is_said = any(re.fullmatch(LOST, line) for line in between)
+        assert is_said or (next_number == number + 1 and not between), lines[place : next_place + 1]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.injected import failing, limit
+from tests.faults.injected import cpu, failing, limit
 from tests.real.project import PROCMAN, Project, command, is_alive, table
 
 # What the kernel says when it is short of something, and what file systems say. With `when=1+2`, every second
@@ -131,12 +131,6 @@ def test_without_descriptors_a_failure_is_known_as_one(project: Project) -> None
 def highest(pid: int) -> int:
     """Return the greatest descriptor of a process."""
     return max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
-
-
-def cpu(pid: int) -> int:
-    """Return the ticks that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
 
 
 def test_what_the_machine_can_not_start_is_not_given_up(project: Project) -> None:

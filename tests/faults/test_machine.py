@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -106,3 +107,27 @@ def test_a_clock_that_is_set_back_and_forth_disturbs_no_app_and_no_log(
     assert project.app("counts")["pid"] == before["counts"]["pid"]
     now = datetime.fromisoformat(project.app("web")["last_exit"]["at"]).timestamp()
     assert abs(now - datetime.now().timestamp()) < 300
+    events = map(json.loads, project.do("events", "web", "--json").out.splitlines())
+    spawned = [event["run"] for event in events if event["kind"] == "spawn"]
+    assert spawned == [1, 2, 3, 4], "the history is in the order in which it happened, whatever its times say"
+    assert project.do("why", "web").out
+    assert project.do("report", "--json").json
+
+
+@pytest.mark.skipif("PROCMAN_SOAK" not in os.environ, reason="a clock is looked at each minute: `make soak`")
+def test_a_schedule_that_a_set_clock_has_passed_is_left_out_and_goes_on(
+    clock: Path, deceived: Project
+) -> None:
+    deceived.up(table("yearly", '"true"', schedule='"0 3 1 1 *"'))
+
+    def next_year() -> int:
+        return int(deceived.app("yearly")["next_start_at"][:4])
+
+    first = next_year()
+    clock.write_text("+400d")
+    deceived.until(lambda: next_year() > first, "it is planned anew", 90)
+    left_out = "was left out: the machine was suspended, or its clock was set"
+    deceived.until(lambda: left_out in deceived.manager_log(), "it says so")
+    clock.write_text("-3h")
+    deceived.until(lambda: next_year() == first, "it is planned anew", 90)
+    assert deceived.app("yearly")["last_exit"] is None

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.injected import cpu, limit
 from tests.real.project import Project, command, is_alive, table
 
 LONG = bool(os.environ.get("PROCMAN_SOAK"))
 WARM, RESTARTS = (100, 10_000) if LONG else (40, 240)
 DEATHS = 400 if LONG else 12
 MANY = 1000 if LONG else 60
+SHORTAGES = 300 if LONG else 2
 # Bytes: 0.8 MB is what the allocator needs for blocks that are free among others; the rest is 40 a restart.
 MOST_GROWTH = 1200 << 10
 FLAPPING = {
@@ -79,6 +81,32 @@ def test_after_many_restarts_the_manager_holds_what_it_held_before(project: Proj
     descriptors_after, memory_after = at_rest(project)
     assert descriptors_after <= descriptors
     assert memory_after - memory < MOST_GROWTH
+    assert not [words for words in project.processes().values() if "sleep" in words]
+
+
+@pytest.mark.timeout(3600 if LONG else 120)
+def test_descriptors_that_run_out_again_and_again_cost_no_app_anything(project: Project) -> None:
+    chance = random.Random(3)
+    ending = (
+        table(f"ends-{code}", f'"sleep 0.05; exit {code}"', shell="true", **FLAPPING) for code in range(3)
+    )
+    project.write(*ending, table("stays", command("stay")))
+    project.do("up", "--no-wait")
+    stays = project.until_app("stays", state="running")["pid"]
+    manager = project.manager()
+    hard = int(Path(f"/proc/{manager}/limits").read_text().partition("Max open files")[2].split()[1])
+    for _ in range(SHORTAGES):
+        limit(manager, chance.choice((5, 8, 12, 20, 30)))
+        asked = project.begin("status")  # nobody may be there to take it
+        ticks = cpu(manager)
+        project.until(lambda ticks=ticks: cpu(manager) > ticks + 5, "something happens meanwhile")  # type: ignore[misc]
+        limit(manager, hard)
+        out, err = asked.communicate(timeout=30)
+        assert asked.returncode == 0, out + err
+    began = restarts(project)
+    project.until(lambda: restarts(project) > began + 10, "all goes on")
+    assert (project.manager(), project.app("stays")["pid"]) == (manager, stays)
+    at_rest(project)
     assert not [words for words in project.processes().values() if "sleep" in words]
 
 
