@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,14 +99,15 @@ class Remedies:
 
     def of_spawn(self, supervised: Supervised, error: SpawnError) -> Cause | None:
         """Return why the first process of a run could not be made, if a file's change can help that."""
-        match error.stage, error.errno:
-            case Stage.CWD, _:
-                return self._remember(supervised, Match(Kind.MISSING_FOLDER))
-            case Stage.EXECUTE, errno.ENOENT:
-                return self._remember(supervised, Match(Kind.NO_COMMAND, error.subject))
-            case Stage.EXECUTE, errno.EACCES:
-                match = Match(Kind.PERMISSION, file=error.subject, wanted="execute")
-                return self._remember(supervised, match)
+        with suppress(OSError):  # as in `_recognise`
+            match error.stage, error.errno:
+                case Stage.CWD, _:
+                    return self._remember(supervised, Match(Kind.MISSING_FOLDER))
+                case Stage.EXECUTE, errno.ENOENT:
+                    return self._remember(supervised, Match(Kind.NO_COMMAND, error.subject))
+                case Stage.EXECUTE, errno.EACCES:
+                    match = Match(Kind.PERMISSION, file=error.subject, wanted="execute")
+                    return self._remember(supervised, match)
         return None
 
     def _recognise(self, supervised: Supervised, code: int | None, signal: str | None) -> Cause | None:
