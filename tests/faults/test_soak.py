@@ -19,7 +19,7 @@ LONG = bool(os.environ.get("PROCMAN_SOAK"))
 WARM, RESTARTS = (100, 10_000) if LONG else (40, 240)
 DEATHS = 400 if LONG else 12
 MANY = 1000 if LONG else 60
-SHORTAGES = 300 if LONG else 2
+SHORTAGES = 100 if LONG else 2
 # Bytes: 0.8 MB is what the allocator needs for blocks that are free among others; the rest is 40 a restart.
 MOST_GROWTH = 1200 << 10
 FLAPPING = {
