@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MARKER = "PROCMAN_RUN"  # the variable in the environment of every process that procman started
 
@@ -17,8 +17,7 @@ FOR_THE_MANAGER = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """One process, never confused with another that got the same number later.
 
     `started` is the start time as the kernel states it (Linux: clock ticks since boot, field 22 of
@@ -31,8 +30,7 @@ class Identity:
     boot: str
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A living process of an app's tree, as seen in one look."""
 
     identity: Identity

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -172,7 +171,7 @@ def test_the_next_manager_finds_the_daemon_of_a_dead_one(stage: Stage, project: 
         assert {marker: pids(found) for marker, found in stage.host.marked(project).items()} == {
             run.marker: {daemon}
         }
-        assert stage.host.tree(Run(replace(run.leader, boot="another boot"), run.marker)) == ()
+        assert stage.host.tree(Run(run.leader._replace(boot="another boot"), run.marker)) == ()
         assert pids(stage.host.kill(run)) == {daemon}
         stage.until(lambda: stage.host.tree(run) == ())
         foster.kill()

@@ -126,10 +126,10 @@ def test_a_signal_reaches_only_the_process_that_was_meant(stage: World) -> None:
     started = stage.start(Program())
     (leader,) = stage.host.tree(started.run)
     for other in (
-        replace(leader.identity, started=leader.identity.started + 1),
-        replace(leader.identity, boot="another boot"),
+        leader.identity._replace(started=leader.identity.started + 1),
+        leader.identity._replace(boot="another boot"),
     ):
-        assert stage.host.signal((replace(leader, identity=other),), "SIGKILL") == ()
+        assert stage.host.signal((leader._replace(identity=other),), "SIGKILL") == ()
     stage.world.pass_time(0.05)
     assert started.ends == []
     assert stage.pids(started) == {leader.pid}
