@@ -32,8 +32,8 @@ from procman.config import schema
 from procman.config.diagnostics import InvalidConfig
 from procman.config.read import parse_config, read_config
 from procman.config.source import read_source
+from procman.control.beginning import MANAGER, await_word, receive_ready
 from procman.control.endpoint import prepare_home
-from procman.control.launch import MANAGER, receive_ready
 from procman.control.server import Server
 from procman.core.config import Config, HistoryBudget, ManagerConfig
 from procman.core.journal import Kind, Record
@@ -85,11 +85,13 @@ def main(arguments: list[str]) -> int:
     try:
         if is_service:
             wait_until_valid(options["--file"], Notifier(os.environ), _complain)
+        config, digest = _config(options["--file"], only_to_end=options.get("--then") == "down")
+        if ready >= 0 and not await_word():
+            return 0
         claimed = Claim(home, int(options["--lock"])) if "--lock" in options else _claim(home, is_service)
         if claimed is None:
             _say(ready, {"busy": True})
             return SERVICE_BUSY if is_service else 0
-        config, digest = _config(options["--file"], only_to_end=options.get("--then") == "down")
         Path(home, "run").mkdir(mode=0o700, parents=True, exist_ok=True)
         _leave_schema(Path(home))
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the loop has it: asyncio's way loads `inspect`

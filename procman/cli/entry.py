@@ -1,7 +1,8 @@
 """Where `procman` begins.
 
 `status` and `status --json` are answered from here, with the socket and nothing else: click alone takes
-30 ms, twice as long as the interpreter's own start. Whatever else was typed goes to `cli.main`.
+15 ms, more than the interpreter's own start. `cli.plain` does without it too. Whatever else was typed goes to
+`cli.main`.
 """
 
 from __future__ import annotations
@@ -55,10 +56,20 @@ def _run(words: list[str]) -> int:
         from procman.cli.main import procman
 
         return complete(procman, os.environ["_PROCMAN_COMPLETE"])
-    from procman.cli.main import run
+    from procman.cli.plain import deed_of
     from procman.cli.talk import steady_stdout
 
     steady_stdout()
+    deed = deed_of(rest)
+    if deed is not None:
+        from procman.cli.failure import Failure
+
+        try:
+            return deed(file)
+        except Failure as failure:
+            return failure.tell()
+    from procman.cli.main import run
+
     return run(words)
 
 

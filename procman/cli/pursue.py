@@ -1,32 +1,35 @@
-"""Asks the manager for something, tells how it goes, and sums up: as `up -d`, `stop`, `wait`… all do."""
+"""Asks the manager for something, tells how it goes, and sums up: as `up -d`, `stop`, `wait`… all do.
+
+Light: neither click nor data classes, for it is what `stop` takes beside the manager's own time.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
-
-import click
 
 from procman.cli import exits, render, talk
-from procman.cli.project import Project
-from procman.control.protocol import Frame, Request
-from procman.core.view import spell_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from procman.cli.project import Project
+    from procman.control.protocol import Frame, Request
 
 LAST_LINES = 10  # of an app's output, under the message that it did not come up
 
 
-@dataclass(slots=True)
 class Outcome:
     """What an answer has said."""
 
-    code: int = exits.DONE
-    chosen: list[str] = field(default_factory=list)
-    told: set[str] = field(default_factory=set)  # apps of which the newest progress was printed
-    reached: dict[str, bool | None] = field(default_factory=dict)
-    progress: dict[str, Frame] = field(default_factory=dict)  # by app: the newest
-    receipts: list[Frame] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.code = exits.DONE
+        self.chosen: list[str] = []
+        self.told: set[str] = set()  # apps of which the newest progress was printed
+        self.reached: dict[str, bool | None] = {}
+        self.progress: dict[str, Frame] = {}  # by app: the newest
+        self.receipts: list[Frame] = []
 
     def take(self, frame: Frame) -> None:
         """Remember what a frame says."""
@@ -48,6 +51,8 @@ class Outcome:
 
     def document(self) -> dict[str, Any]:
         """Return the outcome for `--json`."""
+        from procman.core.view import spell_time
+
         apps = {
             name: {
                 "reached": reached,
@@ -81,7 +86,7 @@ def hear(frames: Iterable[Frame], *, quiet: bool, progress: bool = True) -> Outc
         if quiet:
             continue
         if frame["type"] == "receipt":
-            click.echo(render.notice(frame))
+            print(render.notice(frame), flush=True)
         elif progress and frame["type"] == "progress":
             width = max(map(len, outcome.chosen), default=0)
             outcome.told.add(frame["app"])
@@ -92,7 +97,7 @@ def hear(frames: Iterable[Frame], *, quiet: bool, progress: bool = True) -> Outc
 def conclude(project: Project, outcome: Outcome, *, as_json: bool) -> int:
     """Print the document if it was asked for, say what went wrong, and return the exit code."""
     if as_json:
-        click.echo(render.as_json(outcome.document()))
+        print(render.as_json(outcome.document()), flush=True)
     match outcome.code:
         case exits.FAILED:
             _tell_failed(project, outcome)

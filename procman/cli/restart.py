@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import click
 
-from procman.cli import options
-from procman.cli.project import find_project
-from procman.cli.pursue import conclude, pursue
-from procman.control.protocol import Request
+from procman.cli import deeds, options
 
 
 @click.command()
@@ -23,6 +20,4 @@ def command(
 
     Prints a receipt for each run that was ended.
     """
-    project = find_project(file)
-    outcome = pursue(project, Request("restart", apps, wait=not no_wait, timeout=timeout), quiet=as_json)
-    return conclude(project, outcome, as_json=as_json)
+    return deeds.restart(file, apps, no_wait=no_wait, timeout=timeout, as_json=as_json)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from procman.cli import render, talk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
 
 def show(document: Mapping[str, Any], *, wide: bool = False) -> None:
@@ -18,3 +21,9 @@ def show(document: Mapping[str, Any], *, wide: bool = False) -> None:
     unwell = render.unwell(document["apps"])
     if unwell is not None:
         talk.hint(f"`procman why {unwell}` tells how it came to that")
+
+
+def show_apps(apps: Sequence[Mapping[str, Any]]) -> None:
+    """Print the table of some apps."""
+    coloured, width = talk.wants_colour(sys.stdout), talk.width(sys.stdout)
+    print(render.table(apps, now=time.time(), width=width, coloured=coloured), flush=True)

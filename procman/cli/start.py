@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import click
 
-from procman.cli import options
-from procman.cli.project import find_project
-from procman.cli.pursue import conclude, pursue
-from procman.control.protocol import Request
+from procman.cli import deeds, options
 
 
 @click.command()
@@ -20,6 +17,4 @@ def command(
     file: str | None, apps: tuple[str, ...], no_wait: bool, timeout: float | None, as_json: bool
 ) -> int:
     """Start APPS and what they depend on, and return when they are up."""
-    project = find_project(file)
-    outcome = pursue(project, Request("start", apps, wait=not no_wait, timeout=timeout), quiet=as_json)
-    return conclude(project, outcome, as_json=as_json)
+    return deeds.start(file, apps, no_wait=no_wait, timeout=timeout, as_json=as_json)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import click
 
-from procman.cli import options
-from procman.cli.project import find_project
-from procman.cli.pursue import conclude, pursue
-from procman.control.protocol import Request
+from procman.cli import deeds, options
 
 
 @click.command()
@@ -29,11 +26,4 @@ def command(
 
     Prints a receipt for each. Exits with 5 if anything survived.
     """
-    project = find_project(file)
-    request = Request("stop", apps, force=force, wait=not no_wait, timeout=timeout)
-    outcome = pursue(project, request, quiet=as_json, progress=False)
-    if not as_json:
-        for name, stopped in outcome.reached.items():
-            if stopped and name not in outcome.stopped:
-                click.echo(f"{name} was not running")
-    return conclude(project, outcome, as_json=as_json)
+    return deeds.stop(file, apps, force=force, no_wait=no_wait, timeout=timeout, as_json=as_json)

@@ -8,8 +8,8 @@ import sys
 from typing import NoReturn
 
 from procman.control.ask import Lost, NotRunning, Refused
+from procman.control.beginning import MANAGER
 from procman.control.client import call
-from procman.control.launch import MANAGER
 from procman.control.protocol import Request
 from procman.engine.local import NotDone, service_manager, services_of
 from procman.engine.service import DIALECTS, Installation, Told, Wish, describe

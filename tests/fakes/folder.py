@@ -35,11 +35,12 @@ tags = ["back"]
 """
 # `procman` with the fake manager instead of the real one; the terminal is its own, so that Ctrl-C reaches it.
 _IN_TERMINAL = """
-import fcntl, functools, sys, termios
+import fcntl, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from procman.cli import entry, up
+from procman.cli import entry
+from procman.control import beginning
 from tests.fakes.folder import FAKE_MANAGER
-up.ensure_manager = functools.partial(up.ensure_manager, command=FAKE_MANAGER)
+beginning.MANAGER = FAKE_MANAGER
 sys.exit(entry.main())
 """
 

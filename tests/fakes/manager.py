@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from procman.control.beginning import await_word
 from procman.control.server import Server
 from procman.core.fields import Change
 from procman.core.plan import AppChange, FieldChange, Plan, Verb
@@ -68,6 +69,8 @@ def main(arguments: list[str]) -> int:
     """Run a manager, as `procman.manager` does."""
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     home, ready = Path(options["--home"]), int(options["--ready"])
+    if not await_word():
+        return 0
     claimed = claim(str(home))
     if claimed is None:
         os.write(ready, b'{"busy": true}\n')

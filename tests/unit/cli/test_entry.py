@@ -57,6 +57,28 @@ def test_status_json_imports_neither_the_parser_nor_the_engine_nor_click(
     }
 
 
+@pytest.mark.parametrize("words", [["status"], ["stop", "w*"], ["restart", "web", "--no-wait"], ["down"]])
+def test_what_is_typed_without_more_than_names_and_flags_imports_no_click(
+    folder: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from procman.control.launch import ensure_manager
+    from tests.fakes.folder import FAKE_MANAGER
+
+    monkeypatch.setenv("FAKE_ENGINE", '{"running": ["web"]}')
+    manager = ensure_manager(str(folder / "portwatch.toml"), str(folder / ".procman"), command=FAKE_MANAGER)
+    code = "import sys; from procman.cli.entry import main; main(sys.argv[1:]); print(*sys.modules)"
+    try:
+        result = subprocess.run(
+            [sys.executable, "-S", "-c", code, *words], capture_output=True, text=True, check=True
+        )
+    finally:
+        entry.main(["down"])
+        manager.reap()
+    assert result.stderr.splitlines()[1:] == []
+    light = {"asyncio", "click", "dataclasses", "inspect", "pathlib", "subprocess", "tomllib"}
+    assert not light & set(result.stdout.splitlines()[-1].split())
+
+
 def test_no_command_but_its_own_is_imported(folder: Path) -> None:
     code = "import sys; from procman.cli.entry import main; main(['version']); print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from procman.control import ask, endpoint
+from procman.control import ask, beginning, endpoint
+from procman.control.beginning import Begun, LaunchFailed, begin, begin_early
 from procman.control.client import Conversation, call
-from procman.control.launch import LaunchFailed, Manager, ensure_manager
+from procman.control.launch import Manager, ensure_manager
 from procman.control.protocol import Request
 from procman.host.claim import claim
 from tests.fakes.engine import by_name
@@ -86,6 +87,59 @@ def test_two_at_once_make_one_manager(project: Project) -> None:
     assert len({manager.pid for manager in project.managers}) == 1
     assert sum(manager.is_ours for manager in project.managers) == 1
     project.end()
+
+
+@pytest.fixture
+def begun(project: Project) -> Iterator[Begun]:
+    """A manager that loads and was not told yet that it is wanted."""
+    begun = begin(project.file, project.home, command=FAKE_MANAGER)
+    yield begun
+    if begun.process.poll() is None:
+        begun.drop()
+
+
+def test_a_manager_may_load_before_it_is_known_that_it_is_wanted(project: Project, begun: Begun) -> None:
+    manager = ensure_manager(project.file, project.home, begun=begun)
+    assert manager.is_ours
+    assert manager.pid == begun.process.pid
+    project.managers.append(manager)
+    project.end()
+
+
+def test_a_manager_that_nobody_wants_has_done_nothing_when_it_ends(project: Project, begun: Begun) -> None:
+    assert begun.process.stdin is not None
+    begun.process.stdin.close()  # as it is when a command ends, or is killed
+    assert begun.process.wait(10) == 0
+    assert sorted(os.listdir(project.home)) == [".gitignore", endpoint.LOG]
+    begun.drop()
+
+
+def test_of_two_that_load_at_once_one_becomes_the_manager(project: Project, begun: Begun) -> None:
+    first = project.ensure()
+    second = ensure_manager(project.file, project.home, begun=begun)
+    assert (second.pid, second.is_ours) == (first.pid, False)
+    assert begun.process.returncode is not None
+    project.end()
+
+
+def test_of_two_that_are_told_at_once_one_becomes_the_manager(project: Project, begun: Begun) -> None:
+    project.ensure()
+    assert begun.go() == {"busy": True}
+    assert begun.process.wait(10) == 0
+    project.end()
+
+
+def test_none_begins_early_where_one_runs(running: Project) -> None:
+    assert begin_early(running.file, running.home) is None
+
+
+def test_what_keeps_one_from_beginning_is_told_when_it_is_wanted(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beginning, "MANAGER", ("/missing/python",))
+    assert begin_early(project.file, project.home) is None
+    with pytest.raises(LaunchFailed, match="No such file or directory"):
+        ensure_manager(project.file, project.home)
 
 
 def test_the_socket_of_a_killed_manager_is_no_obstacle(project: Project) -> None:
