@@ -2,52 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from procman.core.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Frozen):
     """Find out what holds a waiting app; answer with `Cleared` or `Held`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(Frozen):
     """Start the command as this run; answer with `Spawned` or `SpawnFailed`, and `Exited` later."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Prepare:
+class Prepare(Frozen):
     """Start the `prepare` command as this run; answers as `Spawn`."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class RecordPrepared:
+class RecordPrepared(Frozen):
     """Remember that `prepare` succeeded, with its inputs as they are now."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Frozen):
     """Make the app's check; answer with `Probed`."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Terminate:
+class Terminate(Frozen):
     """Signal every process of the run, now and as they appear; answer with `Gone` once none is left."""
 
     generation: int
     signal: str
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(Frozen):
     """Send SIGKILL to every process of the run that still lives; `Gone` follows as for `Terminate`."""
 
     generation: int

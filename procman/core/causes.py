@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from procman.core.frozen import Frozen
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+
+class Cause(Frozen):
     """A recognised cause, with what mends it."""
 
     kind: str  # a word for programs, one of `Kind`: `port in use`, `missing module`…
@@ -45,8 +45,7 @@ class Kind(Enum):
     PERMISSION = "permission denied"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Frozen):
     """A kind of cause, with what the lines say about it."""
 
     kind: Kind

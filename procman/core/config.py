@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from procman.core.frozen import Frozen
+
 
 class Restart(Enum):
     """When an app that ended by itself is started again."""
@@ -54,8 +56,7 @@ class CheckKind(Enum):
     LOG = "log"  # readiness only: a line that matches ends the start
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Frozen):
     """How an app proves that it works, and how often it may fail to."""
 
     kind: CheckKind = CheckKind.NONE
@@ -70,8 +71,7 @@ class Check:
     successes: int = 1  # consecutive passes that make an app healthy
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Frozen):
     """How long an app waits before it is started again after a failure."""
 
     initial: float = 1.0
@@ -81,32 +81,28 @@ class Backoff:
     reset_after: float = 60.0  # a run healthy for so long starts the count again
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(Frozen):
     """How many starts in how long make an app `failed`; `starts = 0` never gives up."""
 
     starts: int = 10
     within: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class LogBudget:
+class LogBudget(Frozen):
     """How much output is kept: files of `max_size` bytes, and `keep` older ones beside the current."""
 
     max_size: int = 10_000_000
     keep: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryBudget:
+class HistoryBudget(Frozen):
     """How much of what happened is kept: at most `max_size` bytes, and nothing older than `keep`."""
 
     max_size: int = 50_000_000
     keep: float = 30 * 86400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Frozen):
     """A command as its owner wrote it, already split into words unless a shell runs it.
 
     `words` holds one string when `shell` is true: the text that the shell gets. `{port}` and `{name}` are
@@ -180,8 +176,7 @@ class ManagerConfig:
     reload: Reload = Reload.AUTO
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Frozen):
     """A whole file, valid: what the manager is to make true."""
 
     file: str  # absolute path of the file it was read from

@@ -2,57 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from procman.core.app import Outcome
 from procman.core.causes import Cause
+from procman.core.frozen import Frozen
 from procman.core.verdict import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Frozen):
     """What the world gives a decision: the time, in monotonic seconds, and one random number in [0, 1)."""
 
     now: float
     chance: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Frozen):
     """Somebody wants the app up; `reason` says who and why."""
 
     reason: str = "started by its user"
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Frozen):
     """Somebody wants the app down; `force` does not wait for `stop_timeout`."""
 
     reason: str = "stopped by its user"
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unwanted:
+class Unwanted(Frozen):
     """Somebody wants the app down, and `Stop` follows once nothing that depends on it is left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restarted:
+class Restarted(Frozen):
     """Somebody wants a new run, at once and with all counts forgotten."""
 
     reason: str = "restarted by its user"
 
 
-@dataclass(frozen=True, slots=True)
-class Cleared:
+class Cleared(Frozen):
     """Nothing holds a waiting app any more."""
 
     prepare: bool = False  # its `prepare` is due first
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Frozen):
     """A waiting app has to wait on, and why; `recheck` asks again after a while by itself."""
 
     reason: str
@@ -62,15 +54,13 @@ class Held:
     starts_at: float | None = None  # its next time, in seconds since the epoch, if that is what it waits for
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(Frozen):
     """The run's first process exists."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnFailed:
+class SpawnFailed(Frozen):
     """The run's first process could not be made; `permanent` when trying again can't help."""
 
     generation: int
@@ -79,8 +69,7 @@ class SpawnFailed:
     cause: Cause | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Probed:
+class Probed(Frozen):
     """A check was made."""
 
     generation: int
@@ -95,30 +84,26 @@ class Probed:
     cause: Cause | None = None  # of a failure, where the app has printed it
 
 
-@dataclass(frozen=True, slots=True)
-class Unchanged:
+class Unchanged(Frozen):
     """A check was due, and what it would look at is as its newest one that passed has left it."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Suspected:
+class Suspected(Frozen):
     """The kernel announced that a listener on the app's port was closed: look at once."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Exceeded:
+class Exceeded(Frozen):
     """The run uses more than it may, and why that is so."""
 
     generation: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(Frozen):
     """The run's first process ended."""
 
     generation: int
@@ -128,32 +113,27 @@ class Exited:
     cause: Cause | None = None  # where the app has printed it
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Frozen):
     """No process of the run is left, and its port is free or somebody else's."""
 
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Frozen):
     """The time the app asked for has come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reconfigured:
+class Reconfigured(Frozen):
     """The app's configuration changed in a way that a running app takes over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remedied:
+class Remedied(Frozen):
     """A file has changed without which a restart could not help."""
 
     file: str
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(Frozen):
     """A former manager's run is ours now: its processes live, and what it was doing goes on."""
 
     generation: int

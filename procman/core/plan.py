@@ -10,13 +10,14 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Any, assert_never
 
 from procman.core import kinds
 from procman.core.config import AppConfig, Check, CheckKind, Command, Config
 from procman.core.fields import APP, CHECK, CHECK_KINDS, MANAGER_ONLY, Change, Field, Table
+from procman.core.frozen import Frozen
 from procman.core.secrets import HIDDEN, hide
 from procman.core.values import duration_text, size_text
 
@@ -44,8 +45,7 @@ class Verb(Enum):
     NEXT_START = "next start"  # nothing to do now
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(Frozen):
     """One key of one app that differs, its values as text, and what the change asks of a running app."""
 
     key: str  # dotted where it lies in a table: `check.timeout`, `env.PORT`
@@ -54,8 +54,7 @@ class FieldChange:
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
-class AppChange:
+class AppChange(Frozen):
     """One app that differs between two configurations."""
 
     name: str
@@ -69,8 +68,7 @@ class AppChange:
         return ", ".join(f"`{field.key}`" for field in self.fields)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Frozen):
     """Every app that differs, in the order of the new file, removed ones last; and what the manager heeds."""
 
     changes: tuple[AppChange, ...] = ()

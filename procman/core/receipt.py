@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from procman.core.frozen import Frozen
 from procman.core.units import spell_duration
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Frozen):
     """One process of a run that was ended."""
 
     name: str
@@ -20,8 +18,7 @@ class Ended:
         return f"{self.name.split(' ')[0]} {self.pid}"
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Frozen):
     """The end of one run, proven: every process that was seen and none that is left.
 
     `survivors` is empty unless something outlived SIGKILL; then the run is not over.

@@ -8,8 +8,9 @@ asked per checked address, and the answer names the listener that really answers
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from procman.core.frozen import Frozen
 
 WILDCARDS = ("0.0.0.0", "::")
 
@@ -25,8 +26,7 @@ class Verdict(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(Frozen):
     """A TCP socket in the state LISTEN, as the kernel lists it."""
 
     address: str  # numeric, without brackets: 127.0.0.1, ::1, 0.0.0.0, ::
@@ -39,8 +39,7 @@ class Listener:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Frozen):
     """A verdict, the listeners it rests on, and the stranger to be named if there is one."""
 
     verdict: Verdict

@@ -7,10 +7,10 @@ afterwards: it is kept, and nobody waits for it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from procman.core.app import Outcome
 from procman.core.causes import Cause
+from procman.core.frozen import Frozen
 from procman.core.receipt import Receipt
 from procman.core.verdict import Listener, Verdict
 from procman.host.base import Vitals
@@ -35,8 +35,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Frozen):
     """An app changed its state."""
 
     app: str
@@ -50,8 +49,7 @@ class Transition:
     comes_back: bool = False  # FAILED: it starts again by itself when a file changes that it has failed for
 
 
-@dataclass(frozen=True, slots=True)
-class Reloaded:
+class Reloaded(Frozen):
     """The file was read again: with an `error` it is rejected and nothing changed, else applied, or not yet.
 
     Not yet is for `reload = "ask"`: what the edit would do is told, and waits for its user.
@@ -63,8 +61,7 @@ class Reloaded:
     applied: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Frozen):
     """Something went wrong that changes no app's state; the text says what follows from it."""
 
     app: str | None
@@ -72,8 +69,7 @@ class Problem:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(Frozen):
     """The first process of a run exists."""
 
     app: str
@@ -86,8 +82,7 @@ class Spawned:
     prepare: bool  # it is the app's `prepare`, not its command
 
 
-@dataclass(frozen=True, slots=True)
-class TakenBack:
+class TakenBack(Frozen):
     """A run that a former manager started is this one's now."""
 
     app: str
@@ -96,8 +91,7 @@ class TakenBack:
     pids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(Frozen):
     """An app that is to start can't yet, for another reason than before."""
 
     app: str
@@ -108,8 +102,7 @@ class Waits:
     paused: bool  # for something that its user does
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Frozen):
     """A check failed, or said something else than the one before."""
 
     app: str
@@ -122,8 +115,7 @@ class Checked:
     answers: tuple[tuple[str, str], ...]  # address and answer
 
 
-@dataclass(frozen=True, slots=True)
-class Signalled:
+class Signalled(Frozen):
     """A signal was sent to processes of a run."""
 
     app: str
@@ -133,8 +125,7 @@ class Signalled:
     reached: tuple[str, ...]  # names and pids
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(Frozen):
     """The first process of a run ended."""
 
     app: str
@@ -145,8 +136,7 @@ class Exited:
     cause: Cause | None
 
 
-@dataclass(frozen=True, slots=True)
-class PastCheck:
+class PastCheck(Frozen):
     """A check of the present run, as it is remembered for a while."""
 
     at: float  # seconds since the epoch
@@ -156,16 +146,14 @@ class PastCheck:
     answers: tuple[tuple[str, str], ...]  # address and answer
 
 
-@dataclass(frozen=True, slots=True)
-class Sockets:
+class Sockets(Frozen):
     """What a tree has open by TCP."""
 
     listening: tuple[Listener, ...]
     connections: Mapping[str, int] | None  # how many in which state; None: not told
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Frozen):
     """What an app looked like just before its run was ended because it failed."""
 
     app: str

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from procman.core.frozen import Frozen
 from procman.core.identity import Member
 from procman.core.verdict import WILDCARDS, Listener
 from procman.core.view import spell_time
@@ -30,8 +30,7 @@ class Whose(Enum):
     UNKNOWN = "unknown"  # can't be read, so most likely another user's
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
+class Current(Frozen):
     """A run that a manager has, as it says so."""
 
     app: str
@@ -39,8 +38,7 @@ class Current:
     pids: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Frozen):
     """One port in the hands of one process, or of nobody that can be seen."""
 
     port: int
@@ -53,8 +51,7 @@ class Holding:
     since: float | None = None  # of an orphan: seconds since the epoch
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(Frozen):
     """One look at the machine."""
 
     listeners: tuple[Listener, ...]

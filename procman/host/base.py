@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Protocol
 
 from procman.core.config import Check
+from procman.core.frozen import Frozen
 from procman.core.identity import Identity, Member
 from procman.core.verdict import Listener
 
@@ -58,8 +59,7 @@ class SpawnError(Exception):
         self.subject = subject
 
 
-@dataclass(frozen=True, slots=True)
-class Rights:
+class Rights(Frozen):
     """As whom a process runs, and what it may use; what is None is as in the manager."""
 
     user: str | None = None  # a name, or a number
@@ -69,8 +69,7 @@ class Rights:
     limits: tuple[tuple[str, int | None], ...] = ()  # by the name of setrlimit(2): `nofile`; None: no limit
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Frozen):
     """A process to be made, in a session of its own."""
 
     arguments: tuple[str, ...]
@@ -84,16 +83,14 @@ class Order:
     terminal: bool = False  # its stdin is a terminal, which is to be that of its session
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Frozen):
     """How a process ended: an exit code, or the name of the signal that killed it; neither if not told."""
 
     code: int | None
     signal: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Frozen):
     """One run of an app, by everything that lets its processes be recognised.
 
     `marker` is the value of `MARKER` in the environment of every process of the run: it survives a double
@@ -117,8 +114,7 @@ class Health(Enum):
     NOT_MADE = "not made"  # the check itself was not possible: our trouble
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Frozen):
     """What a probe found, in words, and how long it took.
 
     `answers` is what each address said, as far as it was waited for: `accepted`, `HTTP 500`, `ECONNREFUSED`,
@@ -140,7 +136,7 @@ class ProbeOrder:
     addresses: tuple[str, ...]  # numeric; any that answers is enough
     cwd: str
     environment: dict[str, str] = field(default_factory=dict)  # for exec checks
-    rights: Rights = Rights()  # for exec checks
+    rights: Rights = field(default_factory=Rights)  # for exec checks
 
 
 def _minute(at: float) -> str:
@@ -148,8 +144,7 @@ def _minute(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Frozen):
     """A process that holds a listening socket, as far as it can be described."""
 
     pid: int
@@ -163,8 +158,7 @@ class Holder:
         return f"pid {self.pid} (`{self.command}`){where}, running since {_minute(self.since)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Occupant:
+class Occupant(Frozen):
     """A process that holds listening sockets, with all that tells whose it is."""
 
     member: Member
@@ -191,8 +185,7 @@ DOING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Vitals:
+class Vitals(Frozen):
     """What one living process does and uses, as seen in one look; None where a system does not tell.
 
     Memory is what it has in RAM; what it shares with others of its tree, such as the code of node, is in the
@@ -222,8 +215,7 @@ class Vitals:
         return DOING.get(self.state, f"in state {self.state}")
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Frozen):
     """A process that changes the files of a project from outside: a package install or a git operation."""
 
     pid: int
