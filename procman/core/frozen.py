@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import Field, field, fields, make_dataclass
+from operator import attrgetter
 from typing import Any, dataclass_transform
 
 
@@ -39,6 +40,7 @@ class _Kind(type):
         names = tuple(namespace.get("__annotations__", ()))
         defaults = {each: namespace.pop(each) for each in names if each in namespace}
         namespace |= {"__slots__": names, "__match_args__": names, "_defaults": defaults}
+        namespace["_values"] = attrgetter(*(names or ["__class__"]))
         if names:
             namespace["__init__"] = _constructor(names, defaults)
         return super().__new__(cls, name, bases, namespace)
@@ -61,6 +63,7 @@ class Frozen(metaclass=_Kind):
     __slots__ = ()
     __match_args__: tuple[str, ...]
     _defaults: dict[str, Any]
+    _values: Callable[[Frozen], object]  # in C: what makes it equal to another
     __dataclass_fields__ = _Fields()
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -70,17 +73,14 @@ class Frozen(metaclass=_Kind):
         raise AttributeError(f"{type(self).__name__} is frozen: `{name}` can't be deleted")
 
     def __eq__(self, other: object) -> bool:
-        return self._values() == other._values() if type(self) is type(other) else NotImplemented
+        return self._values(self) == other._values(other) if type(self) is type(other) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._values())
+        return hash(self._values(self))
 
     def __repr__(self) -> str:
         parts = (f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __reduce__(self) -> tuple[type[Frozen], tuple[object, ...]]:
-        return type(self), self._values()
-
-    def _values(self) -> tuple[object, ...]:
-        return tuple(getattr(self, name) for name in self.__match_args__)
+        return type(self), tuple(getattr(self, name) for name in self.__match_args__)
