@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from procman.core.config import Command
+from procman.core.frozen import Frozen
 from procman.core.values import Bad, inside
 
 # In the order in which they are tried. What a shell would do with a token is only asked outside quotes:
@@ -31,8 +31,7 @@ _LONGEST = 40  # characters of a name that a message repeats
 _SHELL = "set `shell = true`"
 
 
-@dataclass(frozen=True, slots=True)
-class Filling:
+class Filling(Frozen):
     """What stands for `{name}`, `{port}` and references in the commands of an app."""
 
     name: str

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from procman.config.positions import Path
 from procman.config.tables import Values, merged
+from procman.core.frozen import Frozen
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Frozen):
     """What the file says about one app."""
 
     name: str

@@ -5,16 +5,15 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from procman.core.frozen import Frozen
 from procman.core.secrets import holds_secret
 
 _WIDTH = 120  # characters of a source line that are shown; a longer one is cut around its fault
 _BEFORE = 40  # characters kept before the fault in a line that is cut
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Frozen):
     """One error in one file."""
 
     file: str  # as its user names it

@@ -8,9 +8,10 @@ escapes; quoted ones may go over several lines. `${VAR}` is filled in outside si
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from procman.config.diagnostics import Diagnostic, InvalidConfig, Lines
+from procman.core.frozen import Frozen
 
 _IGNORED = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY = re.compile(r"(?:export[ \t]+)?([^\s=#'\"]+)[ \t]*=[ \t]*")
@@ -26,8 +27,7 @@ _UNESCAPE = re.compile(r"\\(.)", re.DOTALL)
 Part = tuple[str, bool]  # a piece of a value, and whether `${VAR}` in it is filled in
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Frozen):
     """One line of an env file."""
 
     name: str
@@ -35,8 +35,7 @@ class Variable:
     line: int = 0  # where it begins, from 1
 
 
-@dataclass(frozen=True, slots=True)
-class EnvFile:
+class EnvFile(Frozen):
     """An env file that was read; of two lines with one name, the later wins."""
 
     shown: str  # as its user names it

@@ -20,13 +20,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from procman.config.diagnostics import Diagnostic, InvalidConfig, MissingFile
 from procman.config.env_file import EnvFile, parse_env_file
 from procman.config.node_path import SWITCH, find_path
 from procman.config.source import read_text, shown_path
 from procman.core.config import AppConfig
+from procman.core.frozen import Frozen
 from procman.core.identity import FOR_THE_MANAGER
 
 NEEDED = frozenset(("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR"))  # and LC_*
@@ -53,8 +53,7 @@ Note = Callable[
 ]  # is told of a variable and where its value comes from, at each that it gets
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Frozen):
     """One variable of an app, and where it comes from."""
 
     name: str

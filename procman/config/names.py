@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from procman.core.fields import APP, BACKOFF, CHECK, GIVE_UP, LOGS, NOT_A_DEFAULT, Table
+from procman.core.frozen import Frozen
 
 # Other tools' names of what an app has, with ours; a name that several use stands with the best known.
 _NAMES = {
@@ -81,8 +81,7 @@ _CHECK_NAMES = {
 _INSIDE = {"check": CHECK, "backoff": BACKOFF, "give_up": GIVE_UP, "logs": LOGS}
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Frozen):
     """What to say of a key that its table does not have."""
 
     message: str

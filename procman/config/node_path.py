@@ -13,7 +13,8 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from procman.core.frozen import Frozen
 
 SWITCH = "PROCMAN_PATH"  # `auto`: look it up. What `procman service install` writes sets it
 VERSION_FILES = (".nvmrc", ".node-version", ".tool-versions")
@@ -25,8 +26,7 @@ _NEWEST = frozenset(("node", "stable", "latest", "current"))
 Version = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(Frozen):
     """A node that a version manager has installed."""
 
     version: Version
@@ -34,16 +34,14 @@ class Installed:
     tool: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Frozen):
     """What asks for a version."""
 
     text: str
     file: str  # its name
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Frozen):
     """Where the version managers of a user keep what they have."""
 
     nvm: str

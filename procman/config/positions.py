@@ -11,6 +11,8 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 
+from procman.core.frozen import Frozen
+
 Path = tuple[str | int, ...]
 
 _BLANK = re.compile(r"[ \t]*")
@@ -26,8 +28,7 @@ _BASIC_UNIT = re.compile(rf"(?P<nothing>{_LINE_END})|{_ESCAPE}|\\.|\r\n|.", re.D
 _LITERAL_UNIT = re.compile(r"(?P<nothing>(?!))|\r\n|.", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Frozen):
     """The characters from `start` up to `end`, counted from 0."""
 
     start: int

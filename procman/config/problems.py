@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from procman.config.diagnostics import Diagnostic, Lines
 from procman.config.positions import Path, Span, inside_string, locate
 from procman.config.source import Source
+from procman.core.frozen import Frozen
 from procman.core.values import Bad, quoted
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Frozen):
     """One thing that is wrong, by the path of keys and indexes to it."""
 
     path: Path

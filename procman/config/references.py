@@ -8,19 +8,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from procman.config.declared import Declared
 from procman.config.names import closest
 from procman.config.tables import WRONG
+from procman.core.frozen import Frozen
 from procman.core.values import Bad, alternatives
 
 KEYS = ("port", "host", "cwd", "name")
 _REFERENCE = re.compile(r"(?<!\$)\$\{apps\.([^{}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class References:
+class References(Frozen):
     """What can be referred to: the apps of one file."""
 
     apps: Mapping[str, Declared]

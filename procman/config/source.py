@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
 from errno import ENAMETOOLONG, ENOENT, ENOTDIR
 
 from procman.config.diagnostics import Diagnostic, EmptyFile, InvalidConfig, Lines, MissingFile
 from procman.config.trust import demand_trusted
+from procman.core.frozen import Frozen
 
 CONFIG_NAME = "portwatch.toml"
 LARGEST = 4 * 1024 * 1024  # bytes; 1,000 apps with every key take 0.5 MB
@@ -17,8 +17,7 @@ _MARK = "\ufeff"  # byte order mark: Windows editors write it, and it means noth
 _BINARY = "is it a binary file?"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Frozen):
     """A file as it was at one moment, with the one that is laid over it."""
 
     path: str  # absolute; a symlink is not resolved, as its folder is the project's

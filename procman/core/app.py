@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from procman.core.causes import Cause
+from procman.core.frozen import Frozen
 from procman.core.verdict import Verdict
 
 
@@ -50,8 +51,7 @@ class Outcome(Enum):
     HELD = "held"  # it would be down, but for something that its user does: an install, a breakpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Frozen):
     """How a run's first process ended: an exit code, or the name of the signal that killed it.
 
     Neither is known of a process whose parent was a manager that is gone.

@@ -7,11 +7,11 @@ tables, so a key cannot be parsed but undocumented, or documented but forgotten 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter
 
 from procman.core import kinds
+from procman.core.frozen import Frozen
 from procman.core.kinds import Kind
 from procman.core.values import alternatives
 
@@ -24,8 +24,7 @@ class Change(Enum):
     RESTART = "restart"  # the process was started with the old value
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Frozen):
     """One key of one table."""
 
     key: str

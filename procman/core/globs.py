@@ -7,14 +7,14 @@ that is in it, `*` and `?` stay inside a name, `**` is any number of folders.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from procman.core.frozen import Frozen
 
 _SPECIAL = re.compile(r"[*?\[{]")
 _LONGEST = 1000  # characters: what a folder's worth of names compiles to stays small
 
 
-@dataclass(frozen=True, slots=True)
-class Glob:
+class Glob(Frozen):
     """A pattern that was read."""
 
     folder: str  # the folder that it begins in, relative; empty: the folder itself

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from procman.core import schedules
 from procman.core.config import Condition, PortPolicy, Reload, Restart
+from procman.core.frozen import Frozen
 from procman.core.globs import read_glob
 from procman.core.values import (
     Bad,
@@ -48,8 +48,7 @@ LIMIT_NAMES = ("as", "core", "cpu", "data", "fsize", "memlock", "nofile", "nproc
 Schema = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Frozen):
     """What the value of a key may be."""
 
     words: str  # for the reference page

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from procman.core.frozen import Frozen
 
 MODULES = "node_modules"
 
 
-@dataclass(frozen=True, slots=True)
-class PackageManager:
+class PackageManager(Frozen):
     """A program that installs packages and runs their scripts."""
 
     name: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 
+from procman.core.frozen import Frozen
 from procman.core.globs import Glob, read_glob
 
 # What tools write, and nobody edits. A pattern that begins in one of these folders means it all the same.
@@ -23,8 +23,7 @@ IGNORED_FILES = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Pattern:
+class _Pattern(Frozen):
     """A pattern, and the absolute path of the folder that it begins in."""
 
     folder: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from procman.core.app import ALIVE, App, State
+from procman.core.frozen import Frozen
 from procman.core.identity import Identity, Member
 from procman.engine.handover import Record
 from procman.host.base import Run
@@ -14,8 +15,7 @@ LONGEST_NUMBER = 18  # digits of a run's number; what is longer is not ours, and
 NOBODY = Identity(0, 0, "")  # no process of any boot: the leader of a run of which nothing is known
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Frozen):
     """The living processes of one run of one app."""
 
     app: str

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from procman.core.app import App, Exit, Outcome, State
 from procman.core.config import CheckKind
 from procman.core.events import Held, Probed
+from procman.core.frozen import Frozen
 from procman.core.identity import Member
 from procman.core.units import spell_duration
 from procman.engine.remedies import SIGNALLED
@@ -40,8 +41,7 @@ class _Gap:
     noticed_at: float = -math.inf  # monotonic
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Frozen):
     """What was found for a run that starts."""
 
     generation: int

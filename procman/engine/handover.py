@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from procman.core.app import ALIVE, App, Ending, Exit, Outcome, State
 from procman.core.causes import Cause
 from procman.core.config import AppConfig
 from procman.core.fields import APP, Change
+from procman.core.frozen import Frozen
 from procman.core.identity import Identity
 from procman.core.verdict import Verdict
 from procman.host.files import open_plain
@@ -36,8 +37,7 @@ KEYS_SINCE_0_2 = frozenset({"user", "group", "umask", "nice", "limits", "tty"})
 SINCE_0_2 = frozenset({"last_outcome", "held", "diagnosis", "starts_at"})  # fields of App
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Frozen):
     """One app as a manager last knew it. Its times are monotonic, so it is of use in the same boot only."""
 
     app: App

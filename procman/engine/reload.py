@@ -7,19 +7,19 @@ before it is called wrong.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from procman.config.read import InvalidConfig, parse_config
 from procman.config.source import local_path, read_source
 from procman.core.config import Config, Reload
+from procman.core.frozen import Frozen
 from procman.core.plan import Plan, make_plan
 from procman.host.base import Cancellable, Host
 
 SECOND_LOOK = 0.25  # seconds; a save takes milliseconds, and an edit has to be applied within a second
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(Frozen):
     """How the file on disk stands to what is in force."""
 
     error: str | None  # every diagnostic, rendered; None when it is valid
@@ -34,8 +34,7 @@ class FileState:
         return "applied" if self.waiting is None else "edited"
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Frozen):
     """What becomes of an edit: what is in force now, and what has to be asked first."""
 
     config: Config

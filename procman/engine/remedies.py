@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from procman.config.diagnostics import InvalidConfig
@@ -14,6 +14,7 @@ from procman.core.app import App, Outcome, State
 from procman.core.causes import Cause, Kind, Match
 from procman.core.config import AppConfig, CheckKind, Restart
 from procman.core.events import Probed, Remedied
+from procman.core.frozen import Frozen
 from procman.core.verdict import Verdict
 from procman.engine.events import Problem
 from procman.engine.file_watch import FileWatch, Signatures, is_younger, signatures
@@ -27,8 +28,7 @@ SIGNALLED = range(129, 193)  # what npm and shells exit with when a signal has k
 PRINTED_AFTER = 1.0  # s of a start before its output is looked at: until then a check comes every 20 ms
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Frozen):
     """The cause of an app's newest failure, and what its files were like then."""
 
     run: int

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from procman.core.causes import Cause, Kind
 from procman.core.config import AppConfig
+from procman.core.frozen import Frozen
 from procman.engine.packages import Package
 from procman.host.base import Host
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Frozen):
     """One app, where it runs, and the machine."""
 
     config: AppConfig

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from procman.core.frozen import Frozen
 
-@dataclass(frozen=True, slots=True)
-class RunPaths:
+
+class RunPaths(Frozen):
     """The names of what one run of an app prints into; `make` says what is there.
 
     Strings, as each run has others: `Path` interns every name, and CPython makes its table of those anew when

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from procman.core.frozen import Frozen
 from procman.core.service import LOOK_EVERY, on_the_beat
 
 SETTLE = 0.05  # s from a notice to the look: an editor's save is several operations
@@ -43,8 +44,7 @@ class Notices(Protocol):
 Notice = Callable[[asyncio.AbstractEventLoop, Callable[[], None]], Notices]
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
+class _Route(Frozen):
     """How a path leads to a file."""
 
     file: str | None  # without symlinks; None where there is none

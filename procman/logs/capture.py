@@ -13,11 +13,11 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from procman.core.config import LogBudget
+from procman.core.frozen import Frozen
 from procman.host.outputs import fifo, pty
 from procman.logs.read import last_lines
 from procman.logs.segments import Stream
@@ -33,8 +33,7 @@ READ_AT_A_TIME = 1 << 16
 RETRY_EVERY_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class ChildStreams:
+class ChildStreams(Frozen):
     """The descriptors that a child gets as its stdin, stdout and stderr; blocking, and closed on exec."""
 
     stdin: int
@@ -42,8 +41,7 @@ class ChildStreams:
     stderr: int
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Frozen):
     """What one look at a pipe did.
 
     An app that writes line by line can be looked at 80,000 times a second. Who waits a millisecond before the

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from procman.core.frozen import Frozen
 from procman.logs.lines import Assembler, Line
 from procman.logs.segments import BLOCK, OPEN, Record, Segment, Stream, log_path, segment_numbers
 from procman.logs.sweep import missed_lines
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Frozen):
     """Which batches of a log are wanted; None wants all."""
 
     run: int | None = None
@@ -34,8 +33,7 @@ class Selection:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Frozen):
     """Where to begin in a log.
 
     A line of one stream may have begun before the last line of the other ended, so each stream has a

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from procman.core.frozen import Frozen
 from procman.logs.segments import Record, Stream
 
 LONGEST_PART = 1 << 20  # bytes; a longer line comes in parts, so that no line can fill the memory
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Frozen):
     """A line of an app, or a part of a very long one.
 
     The parts of a line follow one another for its stream; lines of the app's other stream may be in between.

@@ -18,9 +18,9 @@ import stat
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypedDict
 
+from procman.core.frozen import Frozen
 from procman.host.base import Rights, SpawnError, Stage
 from procman.host.posix import pty
 
@@ -39,8 +39,7 @@ class Arguments(TypedDict, total=False):
     preexec_fn: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Frozen):
     """A user, as numbers: only what differs from the manager is there to be changed."""
 
     uid: int | None = None

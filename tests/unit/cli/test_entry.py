@@ -72,7 +72,8 @@ def test_what_is_typed_without_more_than_names_and_flags_imports_no_click(
             [sys.executable, "-S", "-c", code, *words], capture_output=True, text=True, check=True
         )
     finally:
-        entry.main(["down"])
+        assert manager.process is not None
+        manager.process.kill()
         manager.reap()
     assert result.stderr.splitlines()[1:] == []
     light = {"asyncio", "click", "dataclasses", "inspect", "pathlib", "subprocess", "tomllib"}

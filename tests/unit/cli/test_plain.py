@@ -26,9 +26,10 @@ DEEDS: dict[str, Callable[..., int]] = {
 
 def by_click(verb: str, words: list[str]) -> dict[str, object]:
     """Return the arguments that click finds in words; what was not typed is left out."""
-    command = procman.get_command(click.Context(procman), verb)
+    group = procman.make_context("procman", [verb])
+    command = procman.get_command(group, verb)
     assert command is not None
-    with command.make_context(verb, list(words)) as context:
+    with command.make_context(verb, list(words), parent=group) as context:
         typed = {
             name: value
             for name, value in context.params.items()
