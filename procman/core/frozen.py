@@ -2,8 +2,8 @@
 
 A manager defines a hundred kinds of events, actions, notices and settings before it can start anything.
 The standard decorator writes and compiles seven functions for each and makes the class a second time:
-0.25 ms of CPU. Here the constructor alone is compiled, 0.04 ms, and the rest is shared. One is made as fast as
-the standard's; to compare two takes twice as long, 0.2 us.
+0.25 ms of CPU. Here the constructor alone is compiled, 0.04 ms, and the rest is shared. One is made as
+fast as the standard's; to compare two takes twice as long, 0.2 us.
 
 `replace`, `fields` and `asdict` of the standard library take them for data classes. There is no `field()`,
 and no inheritance.
