@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +20,8 @@ def this_machine() -> Iterator[Host]:
     Raises:
         Unsupported: there is none for this system.
     """
+    import asyncio  # 25 ms, and `up` looks for a service alone
+
     machine = host.make_host(asyncio.get_running_loop())
     try:
         yield machine
