@@ -32,13 +32,20 @@ class RunPaths(Frozen):
         Raises:
             OSError: the folder is not there, or may not be written to; what was already made is removed.
         """
-        self.remove()
         try:
             for path in (self.stdout, self.stderr):
-                self.make(path)
+                self._make_anew(path)
         except OSError:
             self.remove()
             raise
+
+    def _make_anew(self, path: str) -> None:
+        try:
+            self.make(path)
+        except FileExistsError:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            self.make(path)
 
     def remove(self) -> None:
         """Take the names away. Who has either open keeps it; nobody can open it any more.

@@ -202,8 +202,8 @@ class Capture:
     def on_readable(self, descriptor: int) -> Moved:
         """Store what waits in a pipe, at most 1 MiB of it; one that was closed has ended."""
         pipe = self._pipes.get(descriptor)
-        if pipe is None:
-            return Moved(0, ended=True)
+        if pipe is None or (self.terminal is None and fifo.has_ended(descriptor)):
+            return Moved(0, ended=True)  # without a look at the log, which is made by the first byte
         self.mend()
         most = MOST_AT_A_TIME if self._watch is None and self.terminal is None else MOST_WATCHED
         if self.terminal is not None:

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import select
 import stat
 import sys
 import termios
@@ -97,7 +98,6 @@ def open_for_manager(path: str | Path) -> int:
     if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a named pipe", str(path))
-    enlarge(descriptor)
     return descriptor
 
 
@@ -107,6 +107,13 @@ def read(descriptor: int, most: int) -> bytes | None:
         return os.read(descriptor, most)
     except BlockingIOError:
         return None
+
+
+def has_ended(descriptor: int) -> bool:
+    """Return whether every writer is gone and nothing waits, without reading anything."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return [events for _, events in poll.poll(0)] == [select.POLLHUP]
 
 
 close = os.close

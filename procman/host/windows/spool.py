@@ -120,6 +120,11 @@ def read(descriptor: int, most: int) -> bytes | None:
     return os.read(descriptor, most) or None
 
 
+def has_ended(descriptor: int) -> bool:
+    """Return False: a file never says that its writers are gone."""
+    return False
+
+
 def close(descriptor: int) -> None:
     """Read no more; all that was read is stored."""
     with contextlib.suppress(OSError):

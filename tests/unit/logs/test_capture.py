@@ -133,6 +133,18 @@ def test_a_stream_that_every_writer_has_closed_has_ended(bench: Bench) -> None:
     ]
 
 
+def test_an_app_that_has_printed_nothing_costs_no_log(bench: Bench) -> None:
+    bench.begin(1)
+    bench.exit()
+
+    assert [bench.capture.on_readable(pipe).ended for pipe in bench.capture.readable_descriptors()] == [
+        True,
+        True,
+    ]
+    bench.end()
+    assert not bench.logs.exists()
+
+
 def test_a_late_look_at_a_pipe_that_is_closed_finds_its_end(bench: Bench) -> None:
     bench.begin(1)
     out, _ = bench.capture.readable_descriptors()
