@@ -19,7 +19,7 @@ import pytest
 
 from procman.core.config import CheckKind, Command
 from procman.core.identity import MARKER, Identity
-from procman.host.base import ANY_PORT, Health, Order, Run, SpawnError
+from procman.host.base import ANY_PORT, Ended, Health, Order, Run, SpawnError
 from procman.host.base import Stage as SpawnStage
 from tests.contract.conftest import Stage
 from tests.contract.test_files import Watched
@@ -168,6 +168,31 @@ def test_orphans_that_end_leave_no_zombies(real: Stage) -> None:
     )
     real.until(lambda: started.ends)
     real.until(lambda: procfs.children(os.getpid()) == [])
+
+
+def test_a_child_that_somebody_else_here_waits_for_is_left_to_them_and_in_nobodys_way(real: Stage) -> None:
+    theirs = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, theirs.pid, os.WEXITED | os.WNOWAIT)
+    daemon = Program(exits_after=0.1)
+    started = real.start(Program(children=(Child(daemon, way=Way.ORPHAN),), exits_after=0.5))
+    real.until(lambda: started.ends)
+    real.until(lambda: procfs.children(os.getpid()) == [theirs.pid])
+    assert theirs.wait() == 0
+
+
+def test_a_mistake_about_one_end_costs_no_other_one_its_own(real: Stage) -> None:
+    def mistaken(_ended: Ended) -> None:
+        raise ZeroDivisionError
+
+    mistakes: list[object] = []
+    assert isinstance(real.host, LinuxHost)
+    real.host._loop.set_exception_handler(lambda _loop, told: mistakes.append(told["exception"]))
+    ends: list[Ended] = []
+    for on_exit in (mistaken, ends.append):
+        environment = {"PATH": os.defpath, MARKER: f"one.{len(ends)}"}
+        real.host.spawn(Order(("true",), False, "/", environment, -3, -3, -3), on_exit)
+    real.until(lambda: bool(ends and mistakes))
+    assert isinstance(mistakes[0], ZeroDivisionError)
 
 
 def test_a_manager_below_its_own_app_is_not_in_the_apps_tree() -> None:
@@ -383,7 +408,6 @@ def test_a_hundred_starts_leave_nothing_behind(real: Stage) -> None:
         real.host.spawn(Order(("true",), False, "/", environment, -3, -3, -3), ends.append)
     real.until(lambda: len(ends) == 100)
     assert isinstance(real.host, LinuxHost)
-    assert real.host._pidfds == {}
     assert real.host._children == {}
 
 
@@ -396,13 +420,13 @@ def test_runs_that_have_ended_share_a_look_at_our_orphans(
     lists: list[int] = []
     plain_children = procfs.children
 
-    def counted(pid: int) -> list[int]:
+    def counted(pid: int, threads_known: int = 0) -> list[int]:
         lists.append(pid)
-        return plain_children(pid)
+        return plain_children(pid, threads_known)
 
     monkeypatch.setattr(procfs, "children", counted)
     assert [real.host.tree(started.run) for started in gone] == [()] * 20
-    assert lists.count(os.getpid()) < 10, "not one list for each of the runs"
+    assert lists == [os.getpid()], "one list for all of the runs, and of nobody else"
     assert real.pids(stays) == {stays.run.leader.pid}
 
 

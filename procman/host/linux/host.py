@@ -1,4 +1,4 @@
-"""Linux: pidfds for ends and signals, a child subreaper and cgroups for trees, `sock_diag` for ports.
+"""Linux: SIGCHLD and pidfds for ends, a child subreaper and cgroups for trees, `sock_diag` for ports.
 
 Every part that an old kernel or a sandbox may refuse has the slower way of `PosixHost` behind it.
 """
@@ -52,8 +52,7 @@ class LinuxHost(PosixHost):
         super().__init__(loop, place_notices.PlaceNotices, inotify.Inotify)
         self._boot = procfs.boot_id()
         self._trees = Trees()
-        self._cgroups = Cgroups()
-        self._pidfds: dict[int, int] = {}  # of our children, by pid
+        self._cgroups = Cgroups(loop.call_soon)
         self._adopted: set[int] = set()  # pidfds of first processes that a former manager started
         self._diag = ports.Diagnostics()
         self._closed: ports.ClosedNotices | None = None
@@ -64,10 +63,6 @@ class LinuxHost(PosixHost):
     def close(self) -> None:
         """Let go of everything: no callback comes any more, and the processes live on."""
         super().close()
-        for pidfd in self._pidfds.values():
-            self._loop.remove_reader(pidfd)
-            os.close(pidfd)
-        self._pidfds.clear()
         for pidfd in self._adopted:
             self._loop.remove_reader(pidfd)
             os.close(pidfd)
@@ -109,32 +104,32 @@ class LinuxHost(PosixHost):
     def _know_check(self, pid: int) -> None:
         self._trees.started_check(pid)
 
-    def _watch_child(self, pid: int) -> None:
-        try:
-            pidfd = os.pidfd_open(pid)
-        except OSError:  # no descriptor left, or a sandbox: SIGCHLD tells too
-            return
-        try:
-            self._loop.add_reader(pidfd, self._reap, pid)
-        except OSError:  # no memory, or /proc/sys/fs/epoll/max_user_watches is reached
-            os.close(pidfd)
-            return
-        self._pidfds[pid] = pidfd
-
     def _forget_child(self, pid: int) -> None:
         self._trees.reaped(pid)
-        pidfd = self._pidfds.pop(pid, None)
-        if pidfd is not None:
-            self._loop.remove_reader(pidfd)
-            os.close(pidfd)
 
-    def _on_sigchld(self) -> None:
-        """Reap the orphans that came to us, and the children that have no pidfd."""
-        for pid in [pid for pid in self._children if pid not in self._pidfds]:
-            self._reap(pid)
+    def _reap_all(self) -> list[Callable[[], None]]:
+        """Reap our children that have ended, and the orphans that came to us; return what tells of ours.
+
+        The kernel names them one by one, however many live.
+        """
+        told: list[Callable[[], None]] = []
+        with contextlib.suppress(ChildProcessError):  # there is no child at all
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in self._children:
+                    tell = self._reap(ended.si_pid)
+                    told += [tell] if tell is not None else []
+                elif self._trees.is_orphan(ended.si_pid):
+                    os.waitid(os.P_PID, ended.si_pid, os.WEXITED | os.WNOHANG)
+                else:  # somebody else in this process waits for it, and until then it would be named again
+                    return told + self._reap_beside()
+        return told
+
+    def _reap_beside(self) -> list[Callable[[], None]]:
+        """Do so by asking for each of ours."""
         for orphan in self._trees.orphans():
             if not orphan.is_alive:
                 os.waitid(os.P_PID, orphan.pid, os.WEXITED | os.WNOHANG)
+        return super()._reap_all()
 
     def tree(self, run: Run) -> tuple[Member, ...]:
         """Return every living process of the run."""
@@ -198,7 +193,7 @@ class LinuxHost(PosixHost):
         if self._trees.is_child(leader):
             self._children[leader.pid] = on_exit
             self._trees.started(run)
-            self._watch_child(leader.pid)
+            self._look_for_ends()  # it may have ended before this process could be told
             return True
         try:
             pidfd = os.pidfd_open(leader.pid)

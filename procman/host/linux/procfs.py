@@ -23,6 +23,7 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 EXITING = 0x4  # PF_EXITING of linux/sched.h: its memory is gone, its descriptors go next
 COMMAND_SHOWN = 80  # characters of a command line in a message
 COMMAND_READ = 1024  # bytes of one, where its first words are enough
+LONGEST_LINE = 4096  # bytes of `/proc/PID/stat`: 52 numbers and a name of 64 characters at most
 # Errors that say something of what is looked at. Any other, EMFILE above all, is about us and says nothing.
 TELLING = frozenset(
     {
@@ -96,6 +97,15 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
+def _read_line(path: str) -> bytes:
+    """Return a file of one line, which the kernel gives at once."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, LONGEST_LINE)
+    finally:
+        os.close(descriptor)
+
+
 def keep_room() -> None:
     """Keep a descriptor for looks at processes, until `give_back_room`.
 
@@ -147,7 +157,7 @@ def _list(folder: str) -> list[str]:
 def stat(pid: int) -> Stat | None:
     """Return what the kernel says about the process, or None if there is none."""
     try:
-        line = read(f"/proc/{pid}/stat")
+        line = _with_room(partial(_read_line, f"/proc/{pid}/stat"))
     except OSError:
         return None
     opening, closing = line.find(b"("), line.rfind(b")")  # the name may hold both
@@ -211,15 +221,16 @@ def pids() -> Iterator[int]:
         yield from (int(name) for name in _list("/proc") if name.isdecimal())
 
 
-def children(pid: int) -> list[int]:
+def children(pid: int, threads_known: int = 0) -> list[int]:
     """Return the pids of the process's children, zombies included.
 
-    They are listed under the thread that forked them, so every thread is asked. The kernel says of the file
-    that it may skip a child while another is reaped; only we reap ours, so for ourselves the list is exact.
+    They are listed under the thread that forked them, so every thread is asked; with no more than one of
+    them known a moment ago, that is the main one. The kernel says of the file that it may skip a child while
+    another is reaped; only we reap ours, so for ourselves the list is exact.
     """
     found: list[int] = []
     try:
-        threads = _list(f"/proc/{pid}/task")
+        threads = [str(pid)] if threads_known == 1 else _list(f"/proc/{pid}/task")
     except OSError:
         return found
     for thread in threads:

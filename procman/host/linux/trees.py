@@ -134,13 +134,24 @@ class Trees:
         self._reaped.pop(run.leader, None)
         self._markers = {trace: marker for trace, marker in self._markers.items() if marker != run.marker}
 
+    def is_orphan(self, pid: int) -> bool:
+        """Return whether it is a child of ours, dead or alive, that we did not start."""
+        return pid not in self._known and bool(self._orphans_of([pid]))
+
     def orphans(self) -> list[Stat]:
-        """Return our children that we did not start, zombies included.
+        """Return our children that we did not start, zombies included."""
+        return self._orphans_of(self._strange())
+
+    def _strange(self) -> list[int]:
+        """Return the pids of our children that we did not start, and of those that others here have."""
+        return [pid for pid in self._children(self._pid) if pid not in self._known]
+
+    def _orphans_of(self, strange: list[int]) -> list[Stat]:
+        """Return which of these children are orphans.
 
         What was started here lives in a session of its own, and nobody joins a session later: a child in
         ours was made by someone else in this process, who waits for it.
         """
-        strange = (pid for pid in self._children(self._pid) if pid not in self._known)
         found = (stat for pid in strange if (stat := self._stat(pid, self._pid)) is not None)
         return [stat for stat in found if stat.parent == self._pid and stat.session != self._session]
 
@@ -158,7 +169,7 @@ class Trees:
         leader = self.find(run.leader)
         if leader is not None:
             record.inheritor, record.has_session = leader.parent, True
-            self._walk(leader, self._children, found)
+            self._walk(leader, self._children_of, found)
         elif self._is_given_away(run.leader):
             record.has_session = False
         if record.inheritor is not None:
@@ -200,7 +211,7 @@ class Trees:
         while True:
             for orphan in self._fostered(inheritor):
                 if orphan.pid not in found and self._claims(run, record, orphan):
-                    self._walk(orphan, self._children, found)
+                    self._walk(orphan, self._children_of, found)
             if found:
                 return
             listed = self._children(inheritor)
@@ -230,10 +241,11 @@ class Trees:
         Returns whether there was room to look at everything.
         """
         listing, blind = _Listing(self._reaps, []), procfs.blind()
-        before: list[int] | None = None
-        while (listed := self._children(self._pid)) != before:
-            before = listed
-            listing.orphans += [(stat, self._marker(stat)) for stat in self._fostered(self._pid)]
+        before: list[int] = []  # and with none on it there is nobody who could leave a child there
+        while (strange := self._strange()) != before:
+            before = strange
+            living = (stat for stat in self._orphans_of(strange) if stat.is_alive)
+            listing.orphans += [(stat, self._marker(stat)) for stat in living]
         if procfs.blind() != blind:
             return False
         self._listing = listing
@@ -287,20 +299,20 @@ class Trees:
                 self._markers[key] = marker
         return marker
 
-    def _walk(self, root: Stat, children: Callable[[int], Iterable[int]], found: dict[int, Stat]) -> None:
+    def _walk(self, root: Stat, children: Callable[[Stat], Iterable[int]], found: dict[int, Stat]) -> None:
         """Add `root` and its living descendants to `found`."""
         found[root.pid] = root
-        pending = [root.pid]
+        pending = [root]
         while pending:
             parent = pending.pop()
             for pid in children(parent):
-                stat = None if pid in found or pid == self._pid else self._stat(pid, parent)
+                stat = None if pid in found or pid == self._pid else self._stat(pid, parent.pid)
                 if stat is None or not stat.is_alive:
                     continue
-                if stat.parent != parent and stat.parent not in found and stat.parent != self._pid:
+                if stat.parent != parent.pid and stat.parent not in found and stat.parent != self._pid:
                     continue  # it ended, and another got its number
                 found[pid] = stat
-                pending.append(pid)
+                pending.append(stat)
 
     def _scan(self, run: Run, record: _Record, found: dict[int, Stat]) -> None:
         """Add every process of the machine that the run can claim, and the descendants of those."""
@@ -312,7 +324,9 @@ class Trees:
             if stat.pid in found or not stat.is_alive or self._is_check(stat):
                 continue
             if self._claims(run, record, stat):
-                self._walk(stat, lambda pid: (*below.get(pid, ()), *self._listed_children(pid)), found)
+                self._walk(
+                    stat, lambda each: (*below.get(each.pid, ()), *self._listed_children(each.pid)), found
+                )
 
     def _is_check(self, stat: Stat) -> bool:
         return stat.session in self._known and self._known[stat.session] is None
@@ -325,6 +339,12 @@ class Trees:
     def _stat(self, pid: int, parent: int) -> Stat | None:
         """Return what there is to know about a process that its parent lists, dead or alive."""
         return procfs.stat(pid) or procfs.hidden(pid, parent)
+
+    def _children_of(self, parent: Stat) -> list[int]:
+        """Return the children of a process that was seen just now, so that `/proc` shows it."""
+        if self._lists_children and not parent.is_hidden:
+            return procfs.children(parent.pid, parent.threads)
+        return self._children(parent.pid)
 
     def _children(self, pid: int) -> list[int]:
         listed = self._listed_children(pid)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import partial
 from signal import Signals
 from types import FrameType
 from typing import Any
@@ -282,35 +283,42 @@ class PosixHost:
         return pid
 
     def _watch_child(self, pid: int) -> None:
-        """See to it that `_reap(pid)` is called when the child has ended: SIGCHLD does already."""
+        """See to it that the child's end is noticed: SIGCHLD tells already."""
 
     def _note_sigchld(self, _number: int, _frame: FrameType | None) -> None:
+        self._look_for_ends()
+
+    def _look_for_ends(self) -> None:
         """Look once for all that have ended in the meantime: 100 apps that stop are 100 signals."""
         if self._sigchld is None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._sigchld = self._loop.call_soon_threadsafe(self._after_sigchld)
 
     def _after_sigchld(self) -> None:
+        """Reap all that has ended before any of it is told: so one look at what they left serves them all."""
         self._sigchld = None
-        self._on_sigchld()
+        for tell in self._reap_all():
+            try:
+                tell()
+            except Exception as mistake:  # told as asyncio does it: no other one loses its end by it
+                told = {"message": "the end of a process was handled wrongly", "exception": mistake}
+                self._loop.call_exception_handler(told)
 
-    def _on_sigchld(self) -> None:
-        for pid in list(self._children):
-            self._reap(pid)
+    def _reap_all(self) -> list[Callable[[], None]]:
+        """Reap all that has ended, and return what tells of it."""
+        return [tell for pid in list(self._children) if (tell := self._reap(pid)) is not None]
 
-    def _reap(self, pid: int) -> bool:
-        """Reap our child if it has ended, and say so; return whether it was."""
+    def _reap(self, pid: int) -> Callable[[], None] | None:
+        """Reap our child if it has ended, and return what tells of it."""
         try:
             reaped, status = os.waitpid(pid, os.WNOHANG)
         except ChildProcessError:  # only if somebody else in this process reaps children
             reaped, status = pid, 0
         if reaped == 0:
-            return False
-        on_exit = self._children.pop(pid, None)
+            return None
+        on_exit = self._children.pop(pid)
         self._forget_child(pid)
-        if on_exit is not None:
-            on_exit(ended(status))
-        return True
+        return partial(on_exit, ended(status))
 
     def _forget_child(self, pid: int) -> None:
         """The child was reaped: its number may belong to anybody from now on."""
