@@ -89,10 +89,12 @@ class Circle:
         self._inbox: deque[tuple[str, Event]] = deque()
         self._draining = False
         self._turn = Turn(host, self._look_again)
-        self._moved: set[str] = set()  # apps whose state has changed since dependents were looked at
+        self._waiting: dict[str, None] = {}  # apps in that state; those with dependencies look at them
+        self._moved: set[str] = set()  # apps whose state has changed since then
+        self._handled: dict[str, None] = {}  # apps that something has happened to since then
         self._changed: set[str] = set()  # apps that have changed in this round
         self._endings: dict[str, TreeEnding] = {}
-        self._looked: dict[str, tuple[Member, ...]] = {}  # the trees of apps that are checked together
+        self._looked: dict[str, tuple[Member, ...]] = {}  # the trees of what is checked, or stopped, together
         self.reclaimer = Reclaimer(host, self.runs.project, tell, self._look_again)
         self._prepared = Prepared(home / "prepared.json")
         self._remedies = Remedies(
@@ -129,6 +131,9 @@ class Circle:
         self.upkeep.forget(old)
         self._prepared.rename(old, new)
         self.supervised[new] = self.supervised.pop(old)
+        if old in self._waiting:
+            del self._waiting[old]
+            self._waiting[new] = None
         supervised.config = config
         supervised.capture, supervised.mending = self._capturing(config)
         try:
@@ -185,6 +190,7 @@ class Circle:
             while self._inbox or self._follow_up():
                 while self._inbox:
                     self._handle(*self._inbox.popleft())
+                self._looked = {}
         finally:
             self._draining = False
         changed, self._changed = self._changed, set()
@@ -212,6 +218,11 @@ class Circle:
             self._perform(supervised, action)
         if actions or after.state is not before.state or after.wanted != before.wanted:
             self._changed.add(name)
+        self._handled[name] = None
+        if after.state is State.WAITING:
+            self._waiting[name] = None
+        else:
+            self._waiting.pop(name, None)
         self._arm(supervised)
         self._remedies.tend(supervised)
         self.upkeep.tend(supervised)
@@ -219,17 +230,20 @@ class Circle:
     def _follow_up(self) -> bool:
         """Post what the changes of state mean for others; return whether there was anything."""
         moved, self._moved = self._moved, set()
-        if moved:
-            for supervised in self.supervised.values():
-                if supervised.app.state is State.WAITING and any(
-                    dependency in moved for dependency, _ in supervised.config.depends_on
-                ):
-                    self._look(supervised)
-        for name in [each.name for each in self.supervised.values() if each.leaving]:
-            if self.supervised[name].app.state not in ALIVE:
+        handled, self._handled = self._handled, {}
+        for name in self._waiting if moved else ():
+            supervised = self.supervised[name]
+            if any(dependency in moved for dependency, _ in supervised.config.depends_on):
+                self._look(supervised)
+        for name in handled:
+            supervised = self.supervised[name]
+            if supervised.leaving and supervised.app.state not in ALIVE:
                 output.release(self.supervised.pop(name))
+                self._waiting.pop(name, None)
                 self._changed.add(name)
-        for name, stop in self.stops.ready(self.apps, self.configs):
+        ready = self.stops.ready(self.apps, self.configs)
+        self._look_at_all(name for name, _ in ready)
+        for name, stop in ready:
             self.put(name, stop)
         return bool(self._inbox)
 
@@ -247,7 +261,7 @@ class Circle:
             case actions.Probe():
                 self._probe(supervised)
             case actions.Terminate(_, signal):
-                self._ending(supervised).begin(signal)
+                self._ending(supervised).begin(signal, self._looked.get(supervised.name, ()))
             case actions.Kill():
                 self._ending(supervised).force()
             case _ as unreachable:
@@ -277,11 +291,15 @@ class Circle:
             self._arm(each)
         for each in others:
             self.put(each.name, events.Due())
-        if len(others) > 1:  # whose checks are made now
-            runs = {each.name: each.run for each in others if each.run is not None}
-            self._looked = dict(zip(runs, self._host.trees(tuple(runs.values())), strict=True))
+        self._look_at_all(each.name for each in others)  # whose checks are made now
         self.drain()
-        self._looked = {}
+
+    def _look_at_all(self, names: Iterable[str]) -> None:
+        """Look at the trees of several apps together, for what is done with them in this round."""
+        found = ((name, self.supervised[name].run) for name in names if name in self.supervised)
+        runs = {name: run for name, run in found if run is not None}
+        if len(runs) > 1:
+            self._looked = dict(zip(runs, self._host.trees(tuple(runs.values())), strict=True))
 
     def _look(self, supervised: Supervised) -> None:
         """Answer a waiting app: what holds it, or that nothing does."""
@@ -356,8 +374,8 @@ class Circle:
                 supervised.capture.drain()  # all that it printed is in its log before that
             cause = self._remedies.of_exit(supervised, ended)
             exited = events.Exited(generation, ended.code, ended.signal, self._host.wall(), cause)
+            ending = self._endings.get(supervised.name)  # one that is begun by this exit knows of it
             self.post(supervised.name, exited)
-            ending = self._endings.get(supervised.name)
             if ending is not None:
                 ending.leader_reaped()
 
@@ -415,6 +433,7 @@ class Circle:
                 name,
                 supervised.run,
                 supervised.port,
+                self.listening,
                 number=generation,
                 leader_reaped=supervised.exited,
                 on_gone=lambda receipt: self._on_gone(supervised, receipt),

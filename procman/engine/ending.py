@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from procman.core.identity import Identity, Member
 from procman.core.receipt import Ended, Receipt
-from procman.core.verdict import Listener, in_the_way
+from procman.engine.listening import Listening
 from procman.host.base import Cancellable, Host, Run, Unseen
 
 FORCE = "SIGKILL"
@@ -30,6 +30,7 @@ class TreeEnding:
         app: whose run it is, for the receipt.
         run: what is to be ended.
         port: what is to be free afterwards.
+        listening: who listens on it.
         number: of the run; None for what belongs to no present run of the app.
         leader_reaped: whether the exit of its first process is known.
         on_gone: called once, with the proof that nothing is left.
@@ -45,6 +46,7 @@ class TreeEnding:
         app: str,
         run: Run,
         port: int | None,
+        listening: Listening,
         *,
         number: int | None = None,
         leader_reaped: bool,
@@ -57,6 +59,7 @@ class TreeEnding:
         self._app = app
         self._run = run
         self._port = port
+        self._listening = listening
         self._number = number
         self._on_gone = on_gone
         self._on_survivors = on_survivors
@@ -73,11 +76,16 @@ class TreeEnding:
         self._told: tuple[str, ...] = ()  # survivors, as they were told
         self._over = False
 
-    def begin(self, signal: str) -> None:
-        """Send `signal` to the whole tree; with nobody left to send it to, the run is over at once."""
+    def begin(self, signal: str, seen: tuple[Member, ...] = ()) -> None:
+        """Send `signal` to the whole tree; with nobody left to send it to, the run is over at once.
+
+        Args:
+            signal: its name.
+            seen: the tree, as a look for many runs has just found it; if that was nobody, it is looked at.
+        """
         self._signal = signal
         self._signalled.clear()
-        self._look()
+        self._look(seen)
 
     def force(self) -> None:
         """Send SIGKILL to every process that still lives, and to those that appear from now on."""
@@ -103,14 +111,9 @@ class TreeEnding:
             self._on_survivors(self._receipt(survivors))
 
     def leader_reaped(self) -> None:
-        """Note that the run's first process was reaped: only now its exit is known.
-
-        The look for what it has left comes after all that has ended in the same turn of the loop, so that a
-        host may have one look at its orphans for all of them.
-        """
+        """Note that the run's first process was reaped: only now its exit is known."""
         self._reaped = True
-        if not self._over:
-            self._watch_for(self._host.call_at(self._host.now(), self._look))
+        self._look()
 
     def cancel(self) -> None:
         """Stop watching; the run stays as it is."""
@@ -123,18 +126,17 @@ class TreeEnding:
             self._watch.cancel()
         self._watch = watch
 
-    def _look(self) -> None:
+    def _look(self, seen: tuple[Member, ...] = ()) -> None:
         """Signal what was not signalled yet, and watch; an empty look is the proof, a blind one is none."""
         if self._over:
             return
         self._watch_for(None)
         try:
-            self._signal_and_watch()
+            self._signal_and_watch(seen or self._host.tree(self._run))
         except Unseen:
             self._watch = self._host.call_at(self._host.now() + BLIND, self._look)
 
-    def _signal_and_watch(self) -> None:
-        members = self._host.tree(self._run)
+    def _signal_and_watch(self, members: tuple[Member, ...]) -> None:
         look, self._on_look = self._on_look, None
         if look is not None:
             look(members)
@@ -164,23 +166,23 @@ class TreeEnding:
         ended = tuple(
             Ended(member.name, member.pid, member.identity in self._killed) for member in self._seen.values()
         )
-        listeners = self._host.listeners() if self._port is not None else None
+        port = self._port
+        if port is not None and self._listening.recent() is None:
+            port = None  # what can't be told is not said
         return Receipt(
             app=self._app,
             at=self._host.wall(),
             ended=ended,
             took_s=self._host.now() - self._began,
             forced_after_s=None if self._forced_at is None else self._forced_at - self._began,
-            port=self._port if listeners is not None else None,  # what can't be told is not said
-            port_holder=None if survivors else self._port_holder(listeners),
+            port=port,
+            port_holder=None if survivors or port is None else self._port_holder(port),
             survivors=survivors,
             run=self._number,
         )
 
-    def _port_holder(self, listeners: tuple[Listener, ...] | None) -> str | None:
-        if self._port is None:
-            return None
-        listener = in_the_way(listeners, self._port)
+    def _port_holder(self, port: int) -> str | None:
+        listener = self._listening.in_the_way(port)
         if listener is None:
             return None
         holder = self._host.holder(listener)

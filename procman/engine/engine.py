@@ -341,8 +341,9 @@ class Engine:
 
     def _on_listener_closed(self, port: int) -> None:
         self._circle.listening.forget()
+        ending = f":{port}"
         for supervised in self._circle.supervised.values():
-            listens = any(each.endswith(f":{port}") for each in supervised.app.listening)
+            listens = any(each.endswith(ending) for each in supervised.app.listening)
             if supervised.port == port or listens or port == ANY_PORT:
                 self._circle.put(supervised.name, events.Suspected(supervised.app.generation))
         self._circle.drain()

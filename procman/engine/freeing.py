@@ -9,6 +9,7 @@ from enum import Enum
 from procman.core.config import AppConfig
 from procman.core.receipt import Receipt
 from procman.engine.ending import TreeEnding
+from procman.engine.listening import Listening
 from procman.engine.ports import Holding, Whose
 from procman.host.base import Cancellable, Host, Run
 
@@ -126,6 +127,7 @@ class Freeing:
             target.name,
             target.run,
             port,
+            Listening(self._host),
             leader_reaped=True,
             on_gone=self._on_gone,
             on_survivors=self._on_survivors,

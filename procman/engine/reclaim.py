@@ -10,6 +10,7 @@ from procman.core.identity import Member
 from procman.core.receipt import Receipt
 from procman.core.verdict import Listener
 from procman.engine.ending import TreeEnding
+from procman.engine.listening import Listening
 from procman.host.base import Host, Run, Unseen
 
 AGAIN = 1.0  # seconds between SIGKILLs to what survives one
@@ -64,6 +65,7 @@ class Reclaimer:
             f"an orphan of {marker.removeprefix(self._project).rpartition(':')[0]}",
             Run(oldest.identity, marker),
             port,
+            Listening(self._host),
             leader_reaped=True,
             on_gone=partial(self._gone, marker),
             on_survivors=self._tell,

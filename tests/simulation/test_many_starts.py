@@ -1,15 +1,15 @@
-"""Very many apps that start at once: no round of the manager lasts so long that nobody is answered."""
+"""Very many apps that start or stop at once: no round lasts so long that nobody is answered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from procman.core.identity import Identity
+from procman.core.identity import Identity, Member
 from procman.engine import turn
-from procman.host.base import Ended, Order
+from procman.host.base import Ended, Order, Run
 from tests.fakes.host import FakeHost
 from tests.fakes.programs import Program
 from tests.simulation.village import Village
@@ -70,3 +70,21 @@ def test_a_manager_that_is_killed_in_the_middle_leaves_the_rest_to_the_next_one(
     village.kill_manager()
     village.manage()
     village.until(village.is_up)
+
+
+def test_a_stop_of_all_begins_with_one_look_at_their_trees(
+    village: Village, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    village.up()
+    village.until(village.is_up)
+    looks: list[int] = []
+    trees = FakeHost.trees
+
+    def counted(host: FakeHost, runs: Sequence[Run]) -> list[tuple[Member, ...]]:
+        looks.append(len(runs))
+        return trees(host, runs)
+
+    monkeypatch.setattr(FakeHost, "trees", counted)
+    village.engine.stop(tuple(village.engine.apps))
+    village.until(lambda: set(village.states().values()) == {"stopped"})
+    assert looks == [COUNT]
