@@ -175,7 +175,7 @@ async def _manage(
         config,
         digest,
         Path(home),
-        os.environ,
+        dict(os.environ),  # which decodes each variable at each look
         on_empty=over.set,
         keep=history.add,
         history_problem=lambda: history.problem,

