@@ -14,7 +14,7 @@ from pathlib import Path
 from procman.host.files import open_plain
 from procman.logs.read import plain
 
-WITHIN = 0.05  # seconds from what happens to its line: the start of 100 apps is 300 lines in 0.1 s
+WITHIN = 0.25  # seconds from what happens to its line: the start of 100 apps is 300 lines in 0.1 s
 BATCH = 1000  # lines that wait at most
 LONGEST = 1_000_000  # bytes of the file, and as many of the one before
 
