@@ -63,9 +63,10 @@ def next_time(expression: str, after: float, zone: tzinfo) -> float:
     """
     from cronsim import CronSim
 
-    begin = datetime.fromtimestamp(after, zone)
-    found: datetime = next(CronSim(NAMED.get(expression, expression), begin))
-    return found.astimezone(UTC).timestamp()
+    found = CronSim(NAMED.get(expression, expression), datetime.fromtimestamp(after, zone))
+    times = (each.astimezone(UTC).timestamp() for each in found)
+    # From 2:05 in the second hour of a night that has two, cronsim goes on with 2:30 of the first: the past.
+    return next(at for at in times if at > after)
 
 
 def spell(at: float, zone: tzinfo) -> str:

@@ -34,6 +34,12 @@ def test_a_night_with_a_change_of_the_clock_has_each_time_once() -> None:
     assert times("30 2 * * *", "2026-10-24 12:00", 2) == ["2026-10-25 02:30", "2026-10-26 02:30"]
 
 
+def test_in_the_second_hour_of_a_night_that_has_two_the_next_time_lies_ahead() -> None:
+    at = datetime.fromisoformat("2026-10-25 02:05").replace(tzinfo=BERLIN, fold=1).timestamp()
+    assert spell(next_time("30 2 * * *", at, BERLIN), BERLIN) == "2026-10-26 02:30"
+    assert next_time("*/30 * * * *", at, BERLIN) == at + 25 * 60
+
+
 @pytest.mark.parametrize("name", ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly"])
 def test_a_name_is_an_expression(name: str) -> None:
     check(name)
