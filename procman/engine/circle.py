@@ -128,7 +128,7 @@ class Circle:
         if is_ending or new in self.supervised or not move_files(self._home, supervised, new):
             return False
         self._remedies.forget(old)
-        self.upkeep.forget(old)
+        self.upkeep.rename(old, new)
         self._prepared.rename(old, new)
         self.supervised[new] = self.supervised.pop(old)
         if old in self._waiting:

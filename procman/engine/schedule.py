@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from procman.core.app import State
+from procman.core.app import Ending, State
 from procman.core.events import Event, Held, Reconfigured, Restarted, Start
 from procman.core.schedules import next_time, spell
 from procman.engine.events import Problem
@@ -16,6 +16,7 @@ SLEEP = 60.0  # s at most: the clock may be set, and a machine that was suspende
 LATE = 300.0  # s after its time at which a run is begun still
 BACK = 3 * 3600.0  # s: a clock that was set back by less does not run again what has run (cron(8) of Debian)
 RUNS = frozenset({State.STARTING, State.RUNNING, State.UNHEALTHY})
+BEGINS = frozenset({State.PREPARING, State.BACKOFF})  # of which the run itself is still to come
 RESTS = frozenset({State.WAITING, State.COMPLETED, State.FAILED})
 
 
@@ -61,15 +62,31 @@ class Schedules:
         if planned is not None:
             planned.due = True
 
+    def take_back(self, supervised: Supervised) -> None:
+        """Go on with an app of a former manager: a run that was about to begin is not forgotten."""
+        app = supervised.app
+        was_cleared = app.state is State.WAITING and app.starts_at is None
+        if app.wanted and (was_cleared or app.state in BEGINS or app.ending is Ending.RESTART):
+            self.run_now(supervised)
+
+    def rename(self, old: str, new: str) -> None:
+        """Go on with an app under another name."""
+        if old in self._planned:
+            self._planned[new] = self._planned.pop(old)
+
     def tend(self, supervised: Supervised) -> None:
         """Do what an app's state and its configuration ask for now."""
         app, name = supervised.app, supervised.name
         if supervised.config.schedule is None or not app.wanted or supervised.leaving:
             self.forget(name)
             return
+        is_new = name not in self._planned
         planned = self._plan(supervised)
-        if planned is not None and app.state in RUNS | {State.FAILED}:
-            planned.due = False
+        assert planned is not None, "it has a schedule"
+        if app.state is State.FAILED or (app.state in RUNS and supervised.run is not None):
+            planned.due = False  # not where no process could be made: it is tried again
+        elif app.ending is Ending.RESTART and not is_new:
+            planned.due = True  # what is ended for a new run is not left half done until its next time
         if app.state is State.COMPLETED:
             self._post(name, Start("waits for its next run"))
 

@@ -63,6 +63,7 @@ class Succession:
                 continue
             generation = max(supervised.app.generation, record.app.generation)
             supervised.app = replace(record.app, generation=generation)
+            circle.upkeep.schedules.take_back(supervised)
             circle.put(name, events.Reconfigured())  # its timer is armed, what it waits for is looked at
         runs = {
             (name, each.app.generation) for name, each in circle.supervised.items() if each.run is not None
@@ -102,6 +103,7 @@ class Succession:
         supervised.started_with = record.started_with if record is not None else fingerprint(config)
         supervised.env_files = record.env_files if record is not None else ()
         supervised.exited = False
+        circle.upkeep.schedules.take_back(supervised)
         circle.put(name, events.Adopted(found.generation))
         pids = tuple(member.pid for member in found.members)
         told: list[Problem | TakenBack] = [TakenBack(name, self._host.wall(), found.generation, pids)]

@@ -37,11 +37,11 @@ class Upkeep:
         self._watching.tend(supervised)
         self.schedules.tend(supervised)
 
-    def forget(self, name: str) -> None:
-        """Drop what is held for a name that is no app's any more."""
-        self._memory.forget(name)
-        self._watching.forget(name)
-        self.schedules.forget(name)
+    def rename(self, old: str, new: str) -> None:
+        """Go on with an app under another name; its looks at memory and files begin anew."""
+        self._memory.forget(old)
+        self._watching.forget(old)
+        self.schedules.rename(old, new)
 
     def release(self) -> None:
         """Let go of everything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from procman.core.goal import Goal, progress
 from procman.engine.events import Problem
+from procman.host.base import Stage
 from tests.fakes.programs import Program, server
 from tests.simulation.village import Village
 
@@ -202,6 +204,72 @@ def test_a_dependency_is_waited_for_when_the_time_has_come(tmp_path: Path) -> No
     village.engine.start(["db"])
     village.until(lambda: runs(village) == 1)
     village.end()
+
+
+def waits_for_its_dependency(folder: Path) -> Village:
+    """Return a project in which the time of a run has come, and what it depends on is down."""
+    text = BACKUP + 'depends_on = ["db"]\n[apps.db]\ncommand = "db"\nport = 5432\nautostart = false\n'
+    village = begin(folder, text, Program(exits_after=1.0))
+    village.machine.programs["db"] = server()
+    village.engine.up(["backup"], explicit=False)
+    village.engine.stop(["db"])
+    village.advance(3000)
+    assert "waits for `db`" in village.engine.apps["backup"].reason
+    return village
+
+
+def test_a_run_that_waits_for_a_dependency_is_not_forgotten_by_the_next_manager(tmp_path: Path) -> None:
+    village = waits_for_its_dependency(tmp_path)
+    village.kill_manager()
+    village.manage()
+    village.advance(1)
+    assert "waits for `db`" in village.engine.apps["backup"].reason
+    village.engine.start(["db"])
+    village.until(lambda: runs(village) == 1)
+    village.end()
+
+
+def test_a_run_that_waits_for_a_dependency_is_not_forgotten_under_another_name(tmp_path: Path) -> None:
+    village = waits_for_its_dependency(tmp_path)
+    village.edit("[apps.backup]", "[apps.saved]")
+    village.advance(1)
+    assert "waits for `db`" in village.engine.apps["saved"].reason
+    village.engine.start(["db"])
+    village.until(lambda: runs(village) == 1)
+    village.end()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_that_could_not_be_made_is_tried_again(village: Village, killed: bool) -> None:
+    village.up()
+    village.machine.refusal = Stage.FORK, errno.ENOMEM
+    village.until(lambda: state(village) == "backoff", within=4000, step=0.5)
+    if killed:
+        village.kill_manager()
+        village.manage()
+        village.advance(0)
+    village.machine.refusal = None
+    village.until(lambda: runs(village) == 1, within=10)
+    assert clock(village) == "2026-11-23 10:00"
+
+
+def test_an_edit_of_its_command_begins_a_run_anew_that_is_under_way(village: Village) -> None:
+    village.machine.programs["node other.js"] = Program(exits_after=5.0)
+    village.up()
+    village.until(lambda: runs(village) == 1, within=4000, step=0.5)
+    village.edit("backup.js", "other.js")
+    village.until(lambda: village.starts("node other.js") == 1, within=5)
+    village.until(lambda: state(village) == "waiting")
+    village.advance(60)
+    assert village.starts("node other.js") == 1
+
+
+def test_an_edit_while_it_waits_begins_nothing(village: Village) -> None:
+    village.machine.programs["node other.js"] = Program(exits_after=5.0)
+    village.up()
+    village.edit("backup.js", "other.js")
+    village.advance(60)
+    assert (village.starts("node other.js"), seen(village)["message"]) == (0, "next run at 2026-11-23 10:00")
 
 
 @pytest.mark.parametrize("late", [5.0, 600.0])
