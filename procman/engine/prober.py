@@ -47,6 +47,9 @@ class Prober:
         self._generation = supervised.app.generation
         self._run = supervised.run
         self._starting = supervised.app.state is State.STARTING
+        self._never_up = (
+            supervised.app.healthy_since is None
+        )  # of this run; also once its start has timed out
         self._passed_with = supervised.app.sockets
         self._environment = environment
         self._context = context
@@ -75,7 +78,7 @@ class Prober:
         assert self._run is not None, "only a run is checked"
         config = self._config
         self._members = self._shared or self._host.tree(self._run)
-        if config.check.kind is CheckKind.LOG and (self._starting or config.port is None):
+        if config.check.kind is CheckKind.LOG and (self._never_up or config.port is None):
             self._answer_log()
             return
         if config.check.kind is CheckKind.NONE:  # by an edit, while a check was due
@@ -133,6 +136,7 @@ class Prober:
                 down()
 
         check = Check(CheckKind.TCP, timeout=min(KNOCK, self._config.check.timeout))
+        self._due = self._host.now() + check.timeout
         self._pending = self._host.probe(ProbeOrder(check, port, loopbacks, self._config.cwd), answered)
 
     def _look(self, port: int) -> Judgement:

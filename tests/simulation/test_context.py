@@ -213,6 +213,16 @@ def test_a_check_that_was_under_way_when_the_manager_was_stopped_does_not_count(
     assert shown(village)["held"].startswith("held: procman itself did not run for ")
 
 
+def test_a_refusal_that_is_heard_late_does_not_count_either(village: Village) -> None:
+    begin(village, PAUSING, file=IMPATIENT)
+    village.advance(15.0)
+    village.until(lambda: village.engine.apps["api"].probing, step=0.0005)  # its listener has closed
+    village.host.stop(20.0)
+    village.advance(0.1)
+    assert shown(village)["restarts"] == 0
+    assert shown(village)["held"].startswith("held: procman itself did not run for ")
+
+
 def test_an_app_that_came_up_while_the_manager_was_stopped_is_not_restarted(village: Village) -> None:
     village.machine.programs["node server.js"] = server(after=5.0)
     village.up()

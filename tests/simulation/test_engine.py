@@ -555,6 +555,18 @@ def test_a_pattern_that_is_corrected_finds_the_line_that_was_printed(found: Foun
     village.until(village.is_up, within=2)
 
 
+def test_a_port_alone_makes_no_app_ready_that_is_to_say_so(found: Found) -> None:
+    keys = 'restart = "never"\nstart_timeout = "5s"\ncheck = { log = "ready" }\n'
+    village = found(f'[apps.api]\ncommand = "node server.js"\nport = 3000\n{keys}')
+    listens = Program(listens=(Listen(after=0.3),), writes=((20.0, b"ready\n"),))
+    village.machine.programs["node server.js"] = listens
+    village.up()
+    village.until(lambda: village.states()["api"] == "unhealthy")
+    village.advance(10)
+    assert village.states() == {"api": "unhealthy"}
+    village.until(village.is_up, within=6)
+
+
 def test_lost_notices_disturb_no_app_without_a_port(found: Found) -> None:
     village = started(found, '[apps.worker]\ncommand = "node worker.js"\n')
     village.engine._on_listener_closed(ANY_PORT)
