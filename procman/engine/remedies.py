@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -210,10 +211,15 @@ class Remedies:
         )
 
     def _failed_at(self, app: App) -> float:
-        """Return when the app failed, in seconds since the epoch: a former manager has seen it."""
-        if app.state is State.FAILED and app.last_exit is not None:
+        """Return when the app failed, in seconds since the epoch: a former manager has seen it.
+
+        That is when it exited, unless it is its next start that could not be made.
+        """
+        booted = self._host.wall() - self._host.now()
+        started = booted + max(app.starts, default=-math.inf)
+        if app.state is State.FAILED and app.last_exit is not None and app.last_exit.at >= started:
             return app.last_exit.at
-        return self._host.wall() - (self._host.now() - app.since)
+        return booted + app.since
 
 
 def _waits_for(supervised: Supervised) -> Cause | None:

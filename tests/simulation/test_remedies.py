@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from procman.engine import remedies
 from procman.engine.file_watch import SETTLE
-from procman.host.base import Ended
+from procman.host.base import Ended, Stage
 from tests.fakes.programs import Child, Listen, Program, Taken, server
 from tests.simulation.village import Village
 
@@ -188,6 +189,25 @@ def test_the_next_manager_sees_what_changed_while_none_ran(found: Found, folder:
         assert village.states()["web"] == "failed"
         name_script(folder)
         village.until(village.is_up, within=10)
+
+
+def test_what_could_not_be_started_after_an_exit_is_not_tried_once_more_by_the_next_manager(
+    found: Found, folder: Path
+) -> None:
+    village = found(text=PROJECT.replace("npm run dve", "./serve"))
+    village.machine.programs["./serve"] = Program(exits_after=0.4, code=1)
+    village.up()
+    village.until(lambda: village.states()["web"] == "backoff")
+    (folder / "serve").touch(mode=0o644)
+    between = village.host.wall() + 0.2
+    os.utime(folder / "serve", (between, between))
+    village.machine.refusal = Stage.EXECUTE, errno.EACCES
+    village.until(lambda: village.states()["web"] == "failed")
+    village.machine.refusal = None
+    village.kill_manager()
+    village.manage()
+    village.advance(10)
+    assert (village.states()["web"], village.starts("./serve")) == ("failed", 1)
 
 
 def test_a_hand_over_leaves_no_wait_behind(found: Found) -> None:
