@@ -494,11 +494,7 @@ class FakeHost:
     def _look(self) -> None:
         """Notice what happened to real files and pipes."""
         self._look_at_files()
-        for tree in tuple(self._trees):
-            found = look(tree.folder, tree.enters)
-            differ, tree.seen = changed(tree.seen, found), found
-            for path in differ:
-                self._later(NOTICED_AFTER, partial(self._notice_in, tree, path))
+        self._look_at_trees()
         if self._readers:
             for descriptor in select.select(list(self._readers), [], [], 0)[0]:
                 callback = self._readers.get(descriptor)
@@ -511,6 +507,13 @@ class FakeHost:
             if seen != watched.seen:
                 watched.seen = seen
                 self.machine.after(NOTICED_AFTER, partial(self._tell, partial(self._notice, watched)))
+
+    def _look_at_trees(self) -> None:
+        for tree in tuple(self._trees):
+            found = look(tree.folder, tree.enters)
+            differ, tree.seen = changed(tree.seen, found), found
+            for path in differ:
+                self.machine.after(NOTICED_AFTER, partial(self._tell, partial(self._notice_in, tree, path)))
 
     def _notice_in(self, tree: _WatchedTree, path: str) -> None:
         if tree in self._trees:

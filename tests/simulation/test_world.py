@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,10 @@ from tests.simulation.world.bugs import BUGS, planted
 from tests.simulation.world.generator import generate
 from tests.simulation.world.hunt import WORLDS
 from tests.simulation.world.play import play
-from tests.simulation.world.scenario import PROGRAMS, Asks, ManagerComes, Scenario, Step, Table
+from tests.simulation.world.scenario import Asks, Edits, ManagerComes, Scenario, Step
 from tests.simulation.world.shrink import cut, shrink, spell
+from tests.simulation.world.table import PROGRAMS, Table
+from tests.simulation.world.timetable import BEGINS
 
 REPOSITORY = Path(__file__).parents[2]
 FEW = range(12)
@@ -55,6 +57,16 @@ def test_everything_that_can_happen_does() -> None:
     assert set(kinds) == set(scenario.Happening.__args__)
     assert {table.program for world in worlds for table in world.tables} == set(PROGRAMS)
     assert {len(world.tables) for world in worlds} == {1, 2, 3, 4}
+    assert {world.reload for world in worlds} == {"auto", "ask", "off"}
+    assert {world.begins for world in worlds} == {"plain", *BEGINS}
+
+
+def test_every_key_of_a_table_varies() -> None:
+    worlds = [generate(seed) for seed in range(300)]
+    tables = [table for world in worlds for table in world.tables]
+    edits = [step.what.what for world in worlds for step in world.steps if isinstance(step.what, Edits)]
+    for key in (field.name for field in fields(Table)):
+        assert len({getattr(table, key) for table in tables}) > 1 or key in edits, key
 
 
 def test_the_worlds_reach_every_state() -> None:
@@ -84,7 +96,7 @@ def test_a_broken_promise_is_told_in_the_fewest_steps_that_break_it(
 ) -> None:
     bug = next(bug for bug in BUGS if bug.name == "never_forces")
     with planted(bug):
-        assert main(["--seeds", "2", "--jobs", "1"]) == 1
+        assert main(["--seeds", "20", "--jobs", "1"]) == 1
         text = capsys.readouterr().out
         found = re.search(r"make simulate SEED=(\d+) STEPS='(.*)' APPS='(.*)'", text)
         assert found is not None, text

@@ -16,7 +16,8 @@ from procman.host.base import Ended, Stage
 from tests.fakes.machine import Process, Socket
 from tests.fakes.programs import Child, Listen, Program, Taken
 from tests.simulation.world import scenario as of
-from tests.simulation.world.scenario import DEAF, SERVERS, WORKERS, Happening, Table
+from tests.simulation.world.scenario import Happening
+from tests.simulation.world.table import DEAF, SERVERS, WORKERS, Table, is_of
 
 if TYPE_CHECKING:
     from tests.simulation.world.play import World
@@ -30,6 +31,8 @@ TROUBLES = {
     "EACCES": (Stage.EXECUTE, errno.EACCES),
 }
 TORN = 0.05  # s that a file is seen half written
+APART = 0.1  # s between the saves of a file that is saved again and again
+GROWN = 200_000_000  # bytes
 
 
 def happen(world: World, what: Happening) -> None:
@@ -37,18 +40,18 @@ def happen(world: World, what: Happening) -> None:
     machine = world.machine
     match what:
         case of.Kills(app, which, signal):
-            for process in _one(world.processes(app), which):
+            for process in _one(world.family(app), which):
                 machine.signal(process, signal)
         case of.Exits(app, code):
             for process in _leader(world, app):
                 machine.end(process, Ended(code, None))
         case of.Freezes(app, which, seconds):
-            for process in _one(world.processes(app), which):
+            for process in _one(world.family(app), which):
                 machine.signal(process, "SIGSTOP")
                 if seconds is not None:
                     _later(world, seconds, _if_alive(process, lambda it: machine.signal(it, "SIGCONT")))
         case of.Hangs(app, which, seconds):
-            for process in _one(world.processes(app), which):
+            for process in _one(world.family(app), which):
                 machine.hold(process)
                 _later(world, seconds, partial(machine.let_go, process))
         case of.Closes(app, seconds):
@@ -94,6 +97,15 @@ def happen(world: World, what: Happening) -> None:
                 world.host.stop(seconds)
         case of.Edits():
             _edit(world, what)
+        case of.Saves(app, times, beside):
+            world.save_watched(app, beside)
+            for number in range(1, times):
+                _later(world, APART * number, partial(world.save_watched, app, beside))
+        case of.Grows(app, which, seconds):
+            for process in _one(world.family(app), which):
+                process.program = replace(process.program, memory=GROWN)
+                if seconds is not None:
+                    _later(world, seconds, partial(_shrink, process))
         case of.Asks():
             _ask(world, what)
         case of.ManagerDies(records):
@@ -122,6 +134,7 @@ def calm_down(world: World) -> None:
     if world.read() is None:  # also without a mistake: two apps want the same port
         world.tables = {table.name: table for table in world.scenario.tables}
         world.save(world.written())
+    _ask(world, of.Asks("reload"))  # of an edit that waits for it
     machine.changes += 1
     machine.advance(2.0)  # until an edit is applied, and the last signals have arrived
 
@@ -155,7 +168,7 @@ def _if_alive(process: Process, do: Callable[[Process], None]) -> Callable[[], N
 
 
 def _sockets(world: World, app: str) -> list[Socket]:
-    owners = world.processes(app)
+    owners = world.family(app)
     return [each for each in world.machine.sockets if each.owner in owners]
 
 
@@ -167,8 +180,12 @@ def _opens(world: World, owner: Process, spec: Listen) -> Callable[[], None]:
     return opens
 
 
+def _shrink(process: Process) -> None:
+    process.program = replace(process.program, memory=0)
+
+
 def _fork(world: World, what: of.Forks) -> None:
-    for parent in _one(world.processes(what.app), what.which):
+    for parent in _one(world.family(what.app), what.which):
         ends = None if parent.program.follows else what.seconds  # else its end would be that of its parent
         program = Program(exits_after=ends, ignores=DEAF if what.deaf else frozenset())
         world.machine._fork(parent, Child(program, way=what.way))
@@ -224,6 +241,8 @@ def _edit(world: World, what: of.Edits) -> None:
             return
         case "mend" | "touch":
             pass
+        case "reload":
+            world.reload = str(what.value)
         case "add":
             table = what.value
             assert isinstance(table, Table), "what is added is a table"
@@ -258,7 +277,7 @@ def _change(world: World, what: of.Edits) -> None:
     fits = {
         "port": table.port is not None,
         "program": what.value in (SERVERS if table.port is not None else WORKERS),
-        "check": table.port is not None or what.value in ("exec", "none"),
+        "check": table.port is not None or what.value in ("exec", "log", "none"),
         "depends_on": what.app not in [name for name, _ in what.value or ()]  # type: ignore[attr-defined]
         if what.what == "depends_on"
         else True,
@@ -277,11 +296,13 @@ def _ask(world: World, what: of.Asks) -> None:
             engine.shutdown(force=True)  # as a second Ctrl-C
         return
     if what.verb in ("up", "start", "restart", "reload"):
+        world.truth.asked_to_apply = True
         error = engine.reload().error
         world.truth.update()
+        world.truth.asked_to_apply = False
         if error is not None and what.verb in ("restart", "reload"):
             return
-    names = tuple(name for name in what.apps or tuple(engine.apps) if name in engine.apps)
+    names = tuple(name for name in engine.apps if not what.apps or is_of(name, what.apps[0]))
     if what.apps and not names:
         return
     truth = world.truth

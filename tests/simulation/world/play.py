@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from procman.config.diagnostics import InvalidConfig
 from procman.config.read import read_config
@@ -17,16 +18,20 @@ from procman.core.config import Config
 from procman.core.identity import MARKER
 from procman.core.journal import Record
 from procman.engine.engine import Engine
-from procman.engine.events import Notice, Transition
+from procman.engine.events import Notice, Problem, Transition
 from procman.engine.runs import project_mark
+from procman.engine.succession import Terminals
 from procman.host.base import Ended
 from tests.fakes.machine import Process
 from tests.fakes.programs import Program
 from tests.simulation.world.generator import NEW_NAMES
 from tests.simulation.world.happenings import happen
 from tests.simulation.world.promises import Promises
-from tests.simulation.world.scenario import PROGRAMS, Scenario, Table, written
+from tests.simulation.world.rest import Rest
+from tests.simulation.world.scenario import Scenario
 from tests.simulation.world.story import Story
+from tests.simulation.world.table import PROGRAMS, Table, is_of, written
+from tests.simulation.world.timetable import begin
 from tests.simulation.world.truth import Truth
 from tests.simulation.world.watched import Broken, WatchedHost, WatchedMachine
 
@@ -84,6 +89,7 @@ class World:
 
     Attributes:
         tables: the file as it was saved last and was well-formed.
+        reload: what it says of edits.
         free_ports: numbers that nobody else listens on.
         passing: what ends the troubles that last for a while.
         failing: apps whose `exec` check fails at present.
@@ -99,6 +105,7 @@ class World:
         self.story = Story(scenario, self.machine.now, str(folder))
         self.tables: dict[str, Table] = {table.name: table for table in scenario.tables}
         self.saves = 0
+        self.reload = scenario.reload
         self.failing: set[str] = set()
         self.manager: Engine | None = None
         self.host: WatchedHost | None = None
@@ -109,6 +116,7 @@ class World:
         self._began = 0  # managers
         self.truth = Truth(self)
         self.promises = Promises(self)
+        self.rest = Rest(self)
         self._set_up()
 
     def _set_up(self) -> None:
@@ -119,6 +127,8 @@ class World:
             self.fail_when_asked(name, fails=False)
         self.machine.programs["prepare"] = Program(exits_after=0.3)
         self._prepare_home()
+        (self.folder / "src").mkdir()
+        begin(self.machine, self.scenario.begins)
         self.save(self.written())
         self.machine.on_advance.append(self._look)
 
@@ -134,8 +144,8 @@ class World:
             self.machine.changes += 1
             self._look()
             self.promises.after_step()
-        self.promises.calm()
-        self.promises.close_down()
+        self.rest.calm()
+        self.rest.close_down()
 
     def release(self) -> None:
         """Close what is open, as the kernel does when a process ends."""
@@ -158,7 +168,7 @@ class World:
 
     def written(self) -> str:
         """Return the tables as a file."""
-        return written(self.tables.values())
+        return written(self.tables.values(), self.reload)
 
     def save(self, text: str) -> None:
         """Save the file."""
@@ -169,6 +179,18 @@ class World:
         saves = self.saves
         self.machine.after(NOTICED, lambda: self.promises.an_edit_is_followed(saves))
 
+    def save_watched(self, app: str, beside: bool) -> None:
+        """Save the file that an app watches, or one beside it."""
+        table = self.tables.get(app)
+        if table is None or table.watch is None:
+            return
+        self.saves += 1
+        (self.folder / "src" / ("notes.txt" if beside else table.watch)).write_text(str(self.saves))
+        if self.host is not None:
+            self.host.trees_changed = True
+        if not beside:
+            self.promises.upkeep.a_watched_file_is_saved(table.watch)
+
     def read(self) -> Config | None:
         """Return what the file says, or None if it is not valid."""
         try:
@@ -178,7 +200,7 @@ class World:
 
     # the manager
 
-    def manage(self, pid: int | None = None) -> bool:
+    def manage(self, pid: int | None = None, terminals: Terminals = MappingProxyType({})) -> bool:
         """Start a manager, if the file lets it start; return whether it did."""
         config = self.read()
         if config is None:
@@ -188,9 +210,18 @@ class World:
         self._began += 1
         self.host = WatchedHost(self.machine, self.truth, self.scenario.seed * 100 + self._began, pid)
         environment = {"PATH": "/bin"}
-        engine = Engine(self.host, config, "", self.home, environment, self._on_empty, self._keep)
+        engine = Engine(
+            self.host,
+            config,
+            "",
+            self.home,
+            environment,
+            self._on_empty,
+            self._keep,
+            terminals=terminals,
+        )
         self.manager = engine
-        self.truth.a_manager_came(config)
+        self.truth.a_manager_came(config, upgraded=pid is not None)
         engine.subscribe(self._on_notice)
         engine.begin()
         self.truth.it_has_begun()
@@ -203,8 +234,13 @@ class World:
         manager, host = self.manager, self.host
         self.truth.the_manager_went()
         self.manager = self.host = None
+        everyone = manager._circle.supervised.values()
+        sessions = {each.run.leader.pid for each in everyone if each.run and each.capture.terminal}
         host.die()
         manager._circle.release()
+        for process in list(self.machine.processes.values()):
+            if process.session in sessions:  # their terminal is gone
+                self.machine.signal(process, "SIGHUP")
 
     def upgrade(self) -> None:
         """Replace the manager by another one in the same process."""
@@ -212,10 +248,12 @@ class World:
         assert self.host is not None, "it has a host"
         manager, host = self.manager, self.host
         self.truth.the_manager_went()
-        manager.hand_over()
+        terminals = manager.hand_over()
         host.close()
         self.manager = self.host = None
-        if not self.manage(pid=host.pid):
+        if not self.manage(host.pid, terminals):
+            for descriptor in (each for _, *ends in terminals.values() for each in ends):
+                os.close(descriptor)
             self.machine.end(self.machine.processes[host.pid], Ended(1, None))
 
     def _on_empty(self) -> None:
@@ -225,6 +263,8 @@ class World:
         if isinstance(notice, Transition):
             self.truth.update()
             self.promises.on_transition(notice)
+        elif isinstance(notice, Problem):
+            self.promises.on_problem(notice)
 
     def _keep(self, record: Record) -> None:
         self.story.record(self.machine.now, record)
@@ -242,7 +282,7 @@ class World:
         """Let a manager end that was asked to and has nothing left."""
         assert self.manager is not None, "there is a manager"
         assert self.host is not None, "it has a host"
-        self.promises.nothing_is_left(self.host)
+        self.rest.nothing_is_left(self.host)
         manager, host = self.manager, self.host
         self._ended = False
         self.truth.the_manager_went()
@@ -256,6 +296,14 @@ class World:
     def processes(self, app: str) -> list[Process]:
         """Return the living processes of an app, by what is really so."""
         return [each for each in self.ours() if self.truth.home.get(each.environment[MARKER]) == app]
+
+    def family(self, table: str) -> list[Process]:
+        """Return the living processes of an app, and of all instances of a table."""
+        return [each for each in self.ours() if is_of(self.truth.home[each.environment[MARKER]], table)]
+
+    def table(self, app: str) -> Table | None:
+        """Return what the file says of an app."""
+        return next((table for name, table in self.tables.items() if is_of(app, name)), None)
 
     def ours(self) -> Iterator[Process]:
         """Yield every living process that was started for an app of this project."""

@@ -9,54 +9,26 @@ import json
 from typing import TYPE_CHECKING
 
 from procman.core.app import ALIVE, App, State
-from procman.core.config import AppConfig, CheckKind, Condition, PortPolicy, Restart
+from procman.core.config import CheckKind, Condition, PortPolicy, Reload, Restart
+from procman.core.health import CONFIRM
 from procman.core.identity import MARKER
-from procman.core.machine import RECHECK
-from procman.core.transitions import KILL_AGAIN
 from procman.core.verdict import Verdict
-from procman.engine.context import AFTERMATH
-from procman.engine.events import Transition
+from procman.engine.events import Problem, Transition
 from procman.engine.listening import BEFORE_START
 from procman.engine.supervised import Supervised
-from tests.simulation.world.happenings import calm_down
-from tests.simulation.world.scenario import COMES_UP, ENDS_WELL, SERVERS
+from tests.simulation.world.bounds import SLACK, end_budget
 from tests.simulation.world.truth import AT_ONCE, Tries
-from tests.simulation.world.watched import Broken, WatchedHost
+from tests.simulation.world.upkeep import TOO_MUCH, Upkeep
+from tests.simulation.world.watched import Broken
 
 if TYPE_CHECKING:
     from tests.simulation.world.play import World
 
-SLACK = 1.0  # s: notices, two looks at a listener, a moment for each process to end
-QUIET = 12.0  # s in which nothing may happen once everything is as it should be
-PREPARE = 1.0  # s that a `prepare` takes here, at most
 MOST_TIMERS = 8  # of an app: its deadline, its check, its readers, its ending
 GIVES_UP = "gave up after"
 STATES = {state.value for state in State}
 RESTS = frozenset(State) - ALIVE - {State.STOPPED}  # states that an app leaves as soon as it is not wanted
 VERDICTS = {verdict.value for verdict in Verdict} | {None}
-
-
-def own_bound(config: AppConfig) -> float:
-    """Return the seconds within which one app is as it should be, once its dependencies are.
-
-    notice + hold + end + delay + start, each at its longest:
-
-    - notice: one steady interval, then as many failed checks as make it down;
-    - hold: what is not judged after a suspend, and a renewed server that may be starting for `start_timeout`;
-    - end: `stop_timeout`, then SIGKILL, and once more;
-    - delay: the longest backoff;
-    - start: a look at its port, its `prepare`, and `start_timeout`.
-    """
-    check = config.check
-    notice = config.check_interval + check.failures * (check.retry_interval + check.timeout)
-    hold = AFTERMATH + config.start_timeout
-    start = RECHECK + PREPARE + config.start_timeout
-    return notice + hold + end_budget(config) + config.backoff.max + start + SLACK
-
-
-def end_budget(config: AppConfig) -> float:
-    """Return the seconds that the end of one run may take: `stop_timeout`, then SIGKILL, and once more."""
-    return config.stop_timeout + 2 * KILL_AGAIN + SLACK
 
 
 class Promises:
@@ -67,13 +39,15 @@ class Promises:
         self._stopping: dict[str, tuple[float, float]] = {}  # since when, and the budget
         self._unwanted: dict[str, float] = {}  # since when, of what lives
         self._seen: tuple[int, int] = (-1, -1)
-        self._closes_down = False  # in good order, everything
+        self.upkeep = Upkeep(world)
+        self.closes_down = False  # in good order, everything
 
     @property
     def _now(self) -> float:
         return self._world.machine.now
 
-    def _everyone(self) -> dict[str, Supervised]:
+    def everyone(self) -> dict[str, Supervised]:
+        """Return every app, as the manager has it."""
         assert self._world.manager is not None, "there is a manager"
         return self._world.manager._circle.supervised
 
@@ -88,6 +62,7 @@ class Promises:
             self._words_agree()
             self._wishes_are_kept()
         self._stops_end_in_time()
+        self.upkeep.always()
 
     def _everything_alive_is_accounted_for(self) -> None:
         assert self._world.manager is not None, "there is a manager"
@@ -103,7 +78,7 @@ class Promises:
     def _words_agree(self) -> None:
         assert self._world.manager is not None, "there is a manager"
         circle = self._world.manager._circle
-        for name, supervised in self._everyone().items():
+        for name, supervised in self.everyone().items():
             app = supervised.app
             problem = _contradiction(app, supervised)
             if problem is None and not app.wanted and app.state in RESTS and not circle.stops.holds(name):
@@ -114,7 +89,7 @@ class Promises:
     def _wishes_are_kept(self) -> None:
         engine, truth = self._world.manager, self._world.truth
         assert engine is not None, "there is a manager"
-        for name, supervised in self._everyone().items():
+        for name, supervised in self.everyone().items():
             wanted = truth.wish.get(name, False) and not supervised.leaving
             if supervised.app.wanted != wanted:
                 was = "wanted" if wanted else "not wanted"
@@ -123,7 +98,7 @@ class Promises:
     def _stops_end_in_time(self) -> None:
         now, world = self._now, self._world
         excused = bool(world.machine.uninterruptible) or world.truth.stands_until + SLACK > now
-        for name, supervised in self._everyone().items():
+        for name, supervised in self.everyone().items():
             self._goes(name, supervised.app, excused)
             if supervised.app.state is not State.STOPPING:
                 self._stopping.pop(name, None)
@@ -143,7 +118,7 @@ class Promises:
         since = self._unwanted.setdefault(name, self._now)
         if excused:
             self._unwanted[name] = self._now
-        elif self._now - since > sum(end_budget(each.config) for each in self._everyone().values()):
+        elif self._now - since > sum(end_budget(each.config) for each in self.everyone().values()):
             seen = f"{name} was stopped {self._now - since:.3f}s ago, and is {app.state.value}"
             raise Broken("every stop ends within its budget", seen)
 
@@ -151,23 +126,27 @@ class Promises:
         """Forget what only that one was bound to."""
         self._stopping.clear()
         self._unwanted.clear()
+        self.upkeep.a_manager_went(self.everyone())
 
     # when a decision is told
 
     def on_transition(self, told: Transition) -> None:
         """Look whether there was a reason for it."""
+        self.upkeep.on_transition(told)
         if told.new == State.STOPPING.value:
             self._an_end_has_its_cause(told)
             self._is_in_order(told)
         elif told.new == State.RUNNING.value and told.old == State.STARTING.value:
             self._has_come_up(told.app)
+        elif told.old == State.FAILED.value and told.new != State.STOPPED.value:
+            self._is_asked_for_again(told)
         elif told.new == State.FAILED.value:
             self._is_given_up_with_reason(told)
         elif told.new == State.COMPLETED.value:
             self._has_completed(told)
 
     def _an_end_has_its_cause(self, told: Transition) -> None:
-        supervised, truth = self._everyone()[told.app], self._world.truth
+        supervised, truth = self.everyone()[told.app], self._world.truth
         match told.ending:
             case "exited" | "prepared" | "not prepared":
                 run = supervised.run
@@ -185,7 +164,7 @@ class Promises:
                     raise Broken(
                         "an end has its cause", f"nothing asked for a restart of {told.app}: {told.reason}"
                     )
-            case "unhealthy":
+            case "unhealthy" if not told.reason.startswith(TOO_MUCH):
                 self._was_really_bad(told, supervised)
 
     def _ended_as_told(self, app: str, supervised: Supervised) -> None:
@@ -215,23 +194,28 @@ class Promises:
 
     def _is_in_order(self, told: Transition) -> None:
         """Look, once everything is being stopped, whether what depends on an app is gone before it."""
-        if not self._closes_down or told.ending != "stop":
+        if not self.closes_down or told.ending != "stop":
             return
-        for name, supervised in self._everyone().items():
+        for name, supervised in self.everyone().items():
             depends = told.app in [other for other, _ in supervised.config.depends_on]
             if depends and self._world.processes(name):
                 raise Broken("no stop before its dependents", f"{told.app} is stopped, and {name} lives")
 
     def _has_come_up(self, app: str) -> None:
         """Look whether an app that is called up was ever well."""
-        marker = self._world.truth.marker(app)
-        checked = self._everyone()[app].config.check.kind is not CheckKind.NONE
-        if checked and marker is not None and not self._world.truth.conditions[marker].was_good:
-            raise Broken("nothing is called up that never was", f"{app}: {self._everyone()[app].app.reason}")
+        marker, check = self._world.truth.marker(app), self.everyone()[app].config.check
+        if check.kind is CheckKind.NONE or marker is None:
+            return
+        condition, reason = self._world.truth.conditions[marker], self.everyone()[app].app.reason
+        if not condition.was_good:
+            raise Broken("nothing is called up that never was", f"{app}: {reason}")
+        long = self._now - condition.bad_at
+        if check.kind is not CheckKind.LOG and long < CONFIRM * (check.successes - 1) - AT_ONCE:
+            raise Broken("nothing is called up before its `successes`", f"{app} after {long:.3f}s: {reason}")
 
     def _is_given_up_with_reason(self, told: Transition) -> None:
         truth = self._world.truth
-        limit = self._everyone()[told.app].config.give_up
+        limit = self.everyone()[told.app].config.give_up
         if told.reason.startswith(GIVES_UP):
             counted = len([at for at in truth.every_try.get(told.app, ()) if self._now - at < limit.within])
             if not limit.starts or counted < limit.starts:
@@ -240,8 +224,12 @@ class Promises:
         elif told.app not in truth.refused and "prepare" not in told.reason:
             raise Broken("no app is given up too early", f"{told.app}: {told.reason}")
 
+    def _is_asked_for_again(self, told: Transition) -> None:
+        if self._world.truth.excused.get(told.app, -1.0) < self._now - AT_ONCE:
+            raise Broken("what was given up is left alone", f"{told.app}: {told.reason}")
+
     def _has_completed(self, told: Transition) -> None:
-        supervised, leader = self._everyone()[told.app], self._world.truth.newest_leader(told.app)
+        supervised, leader = self.everyone()[told.app], self._world.truth.newest_leader(told.app)
         policy, end = supervised.config.restart, None if leader is None else leader.end
         failed = end is not None and end.code != 0
         if policy is Restart.ALWAYS or (policy is Restart.ON_FAILURE and failed):
@@ -251,10 +239,11 @@ class Promises:
 
     def before_spawn(self, app: str, marker: str, command: str) -> None:
         """Look whether a run may begin now."""
-        supervised = self._everyone()[app]
+        supervised = self.everyone()[app]
         wish = self._world.truth.wish.get(app, False) and not supervised.leaving
         if not wish:
             raise Broken("nothing is started that nobody wants", f"{app} is started")
+        self.upkeep.before_spawn(app, supervised)
         port, machine = supervised.config.port, self._world.machine
         taken = [
             each.owner
@@ -272,7 +261,7 @@ class Promises:
             self._is_not_too_soon(app, marker)
 
     def _why_not_ready(self, name: str, condition: Condition) -> str | None:
-        found, truth = self._everyone().get(name), self._world.truth
+        found, truth = self.everyone().get(name), self._world.truth
         if found is None:
             return "is not there"
         leader = truth.newest_leader(name)
@@ -300,7 +289,7 @@ class Promises:
 
     def _is_not_too_soon(self, app: str, marker: str) -> None:
         """Look whether a restart that nobody asked for keeps to the backoff and to the limit of starts."""
-        truth, config, now = self._world.truth, self._everyone()[app].config, self._now
+        truth, config, now = self._world.truth, self.everyone()[app].config, self._now
         tries = truth.tries.setdefault(app, Tries())
         before = truth.conditions.get(tries.marker)
         healthy = before is not None and before.was_good
@@ -321,6 +310,10 @@ class Promises:
         tries.marker, tries.lenient = marker, False
         truth.every_try.setdefault(app, []).append(now)
         truth.refused.pop(app, None)
+
+    def on_problem(self, told: Problem) -> None:
+        """Know what somebody was told."""
+        self.upkeep.on_problem(told)
 
     # after a step
 
@@ -353,130 +346,13 @@ class Promises:
         if engine is None or engine.closing or world.saves != saves or stood:
             return
         read, state = world.read(), engine.status()["manager"]["config"]["state"]
-        applied = read is not None and dict(read.apps) == dict(engine.config.apps) and state == "applied"
-        if not applied and (read is not None or state != "rejected"):
-            raise Broken("an edit is followed within a second", f"the file is {state}")
-
-    # at the end
-
-    def calm(self) -> None:
-        """Once nothing happens any more, everything comes to rest as it should be, and stays so."""
-        world = self._world
-        world.story.note(self._now, "all trouble ends")
-        calm_down(world)
-        if world.manager is not None and world.manager.closing:
-            self._wait_for_the_end()
-        if world.manager is None:
-            world.manage()
-            assert world.manager is not None, "the file is valid"
-            world.story.note(self._now, "a manager comes")
-        configs = world.manager.configs.values()
-        end = self._now + sum(own_bound(each) for each in configs)
-        while (unsettled := self._unsettled()) and self._now < end:
-            world.machine.advance(0.5)
-        if unsettled:
-            raise Broken("everything comes to rest within its bound", "; ".join(unsettled))
-        self._stays()
-
-    def _stays(self) -> None:
-        """Look whether anything moves that has no reason to."""
-        before = {name: each.app for name, each in self._everyone().items()}
-        self._world.machine.advance(QUIET)
-        for name, supervised in self._everyone().items():
-            table = self._world.tables.get(name)
-            stays = table is not None and table.program in COMES_UP
-            was_up = name in before and before[name].state is State.RUNNING
-            if stays and was_up and supervised.app.generation != before[name].generation:
-                raise Broken(
-                    "what is well is left alone", f"{name} was started again: {supervised.app.cause}"
-                )
-        if unsettled := [each for each in self._unsettled() if not self._may_flap(each.split()[0])]:
-            raise Broken("what is well stays well", "; ".join(unsettled))
-
-    def _may_flap(self, name: str) -> bool:
-        """Return whether an app, or one that it depends on, has a program that ends by nature."""
-        table = self._world.tables.get(name)
-        if table is None or table.program not in COMES_UP:
-            return True
-        return any(self._may_flap(other) for other, _ in table.depends_on)
-
-    def _unsettled(self) -> list[str]:
-        """Return what is not as it should be, in words that begin with the name of the app."""
-        found = []
-        for name, supervised in self._everyone().items():
-            why = "is still there" if supervised.leaving else self._why_unsettled(name, supervised)
-            if why is not None:
-                found.append(f"{name} {why}, {supervised.app.state.value}: {supervised.app.reason}")
-        return found
-
-    def _why_unsettled(self, name: str, supervised: Supervised) -> str | None:
-        """Return why an app is not where all that was asked and its program lead it, or None."""
-        app, config = supervised.app, supervised.config
-        if not self._world.truth.wish.get(name, False):
-            return None if app.state is State.STOPPED else "is not wanted"
-        table = self._world.tables[name]
-        match app.state:
-            case State.RUNNING:
-                marker = self._world.truth.marker(name)
-                well = marker is not None and self._world.truth.conditions[marker].now == "good"
-                return None if well or table.program not in COMES_UP else "is not well"
-            case State.FAILED:
-                return None  # with a reason: that was looked at when it happened
-            case State.COMPLETED:
-                return None  # likewise
-            case State.WAITING:
-                met = all(self._comes(other, how) for other, how in config.depends_on)
-                return "has all that it waits for" if met else None
-            case State.UNHEALTHY:
-                return None if config.restart is Restart.NEVER else "is not well"
-            case State.STOPPED | State.STOPPING:
-                return "is wanted"
-            case State.BACKOFF | State.STARTING | State.PREPARING:
-                return "should be up" if self._should_come_up(name) else None
-
-    def _should_come_up(self, name: str) -> bool:
-        table = self._world.tables[name]
-        return table.program in COMES_UP and (table.port is None) == (table.program not in SERVERS)
-
-    def _comes(self, name: str, how: Condition) -> bool:
-        """Return whether an app has reached, for good, what another one waits for."""
-        found = self._everyone().get(name)
-        if found is None or found.leaving:
-            return False
-        if how is Condition.COMPLETED:
-            ended = found.app.last_exit  # unseen, it is not believed to have been well
-            well = found.app.state is State.COMPLETED and ended is not None and ended.code is not None
-            return well and self._world.tables[name].program in ENDS_WELL
-        return found.app.state is State.RUNNING and self._should_come_up(name)
-
-    def close_down(self) -> None:
-        """`procman down` ends everything within its budget, and leaves nothing behind."""
-        engine = self._world.manager
-        assert engine is not None, "it was there until now"
-        self._world.truth.asked_down(tuple(engine.apps))
-        self._closes_down = True
-        engine.shutdown()
-        self._world.truth.update()
-        self._wait_for_the_end()
-
-    def _wait_for_the_end(self) -> None:
-        assert self._world.manager is not None, "there is a manager"
-        budget = sum(end_budget(each) for each in self._world.manager.configs.values()) + SLACK
-        end = self._now + budget
-        while self._world.manager is not None and self._now < end:
-            self._world.machine.advance(0.1)
-        if self._world.manager is not None:
-            left = {name: each.app.state.value for name, each in self._everyone().items()}
-            raise Broken("every stop ends within its budget", f"not down after {budget:g}s: {left}")
-
-    def nothing_is_left(self, host: WatchedHost) -> None:
-        """Look at what a manager leaves that has ended everything."""
-        for process in self._world.ours():
-            raise Broken("nothing is left of what was stopped", f"`{process.command}` {process.pid}")
-        if timers := host.timers():
-            raise Broken("no timer is left behind", f"{len(timers)} after the end: {timers[0].callback}")
-        if host.open_watches():
-            raise Broken("no watch is left behind", f"{host.open_watches()} after the end")
+        reload = engine.config.manager.reload
+        if reload is Reload.OFF:
+            return
+        same = read is not None and dict(read.apps) == dict(engine.config.apps)
+        word = "rejected" if read is None else "edited" if reload is Reload.ASK and not same else "applied"
+        if state != word or (word == "applied" and not same):
+            raise Broken("an edit is followed within a second", f"the file is {state}, and should be {word}")
 
 
 def _contradiction(app: App, supervised: Supervised) -> str | None:

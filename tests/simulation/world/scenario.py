@@ -7,111 +7,10 @@ a scenario is a scenario.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
-from tests.fakes.programs import Child, Listen, Program, Way, npm, server
-
-DEAF = frozenset({"SIGTERM", "SIGINT"})
-
-# What a command does. Those that serve take the port of their app.
-SERVERS: Mapping[str, Program] = {
-    "steady": server(after=0.2),
-    "ipv6": Program(listens=(Listen(after=0.2, address="::1"),)),
-    "anywhere": Program(listens=(Listen(after=0.1, address="0.0.0.0"),)),
-    "slow": server(after=3.0),
-    "npm": npm(server(after=0.4)),
-    "leaver": Program(children=(Child(server(after=0.2), way=Way.SESSION),)),
-    "daemon": Program(children=(Child(server(after=0.2), after=0.1, way=Way.ORPHAN),)),
-    "deaf": Program(listens=(Listen(after=0.2),), ignores=DEAF),
-    "drains": Program(listens=(Listen(after=0.2),), drains={"SIGTERM": 1.5}),
-    "forks": Program(
-        listens=(Listen(after=0.2),),
-        children=tuple(Child(Program(exits_after=0.004), after=0.5 * at) for at in range(6)),
-    ),
-    "flaps": Program(listens=(Listen(after=0.2),), exits_after=7.0, code=1),
-    "ghost": Program(listens=(Listen(after=0.1, until=0.12, status=None), Listen(after=1.5))),
-    "mute": Program(),
-}
-WORKERS: Mapping[str, Program] = {
-    "worker": Program(),
-    "tree": npm(Program()),
-    "deafworker": Program(ignores=DEAF),
-    "crashes": Program(exits_after=0.4, code=1),
-    "task": Program(exits_after=1.5),
-    "badtask": Program(exits_after=0.6, code=3),
-    "leaves": Program(children=(Child(Program(ignores=DEAF), way=Way.ORPHAN),), exits_after=2.0),
-}
-PROGRAMS: Mapping[str, Program] = {**SERVERS, **WORKERS}
-COMES_UP = frozenset({*SERVERS, *WORKERS}) - {"flaps", "mute", "crashes", "task", "badtask", "leaves"}
-ENDS_WELL = frozenset({"task", "leaves"})
-ENDS = frozenset({"crashes", "task", "badtask", "leaves"})
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table of the file. Durations are seconds."""
-
-    name: str
-    program: str
-    port: int | None = None
-    check: str = "tcp"  # or http, exec; without a port exec or none
-    interval: float = 10.0
-    failures: int = 3
-    retry: float = 1.0
-    timeout: float = 1.0
-    start_timeout: float = 15.0
-    restart: str = "always"
-    stop_timeout: float = 3.0
-    starts: int = 5  # of `give_up`
-    backoff: float = 4.0  # the longest one
-    depends_on: tuple[tuple[str, str], ...] = ()
-    policy: str = "strict"
-    prepare: bool = False
-    autostart: bool = True
-    enabled: bool = True
-    version: int = 1  # a number in its command
-
-    def text(self, known: frozenset[str]) -> str:
-        """Return it as one writes it; what is not `known` can't be depended on."""
-        needs = ", ".join(f'{name} = "{how}"' for name, how in self.depends_on if name in known)
-        lines = [
-            f"[apps.{self.name}]",
-            f'command = "{self.program} {self.version}"',
-            *([f"port = {self.port}"] if self.port is not None else []),
-            *([f"check = {self._check()}"] if self._check() is not None else []),
-            f'check_interval = "{self.interval:g}s"',
-            f'start_timeout = "{self.start_timeout:g}s"',
-            f'stop_timeout = "{self.stop_timeout:g}s"',
-            f'restart = "{self.restart}"',
-            f'backoff = {{ initial = "1s", max = "{self.backoff:g}s", reset_after = "20s" }}',
-            f'give_up = {{ starts = {self.starts}, within = "5m" }}',
-            f'port_policy = "{self.policy}"',
-            *([f"depends_on = {{ {needs} }}"] if needs else []),
-            *(['prepare = "prepare"'] if self.prepare else []),
-            f"autostart = {'true' if self.autostart else 'false'}",
-            f"enabled = {'true' if self.enabled else 'false'}",
-        ]
-        return "\n".join(lines) + "\n"
-
-    def _check(self) -> str | None:
-        kind = {"tcp": "tcp = true", "http": 'http = "/"', "exec": f'exec = "ask {self.name}"'}.get(
-            self.check
-        )
-        if kind is None or (self.port is None and self.check != "exec"):
-            return None
-        limits = (
-            f'timeout = "{self.timeout:g}s", failures = {self.failures}, retry_interval = "{self.retry:g}s"'
-        )
-        return f"{{ {kind}, {limits} }}"
-
-
-def written(tables: Iterable[Table]) -> str:
-    """Return the file that has these tables; nothing depends on what is not there, or disabled."""
-    kept = tuple(tables)
-    known = frozenset(table.name for table in kept if table.enabled)
-    return "\n".join(table.text(known) for table in kept)
-
+from tests.fakes.programs import Way
+from tests.simulation.world.table import Table
 
 # What happens. `app` is a name; `which` chooses one of several, counted round and round.
 
@@ -265,12 +164,30 @@ class Edits:
     """The file is saved with one table, or the whole, another one.
 
     `what` is a field of `Table` with its new value, or `add`, `remove`, `rename`, `touch`, `break` (the
-    file is invalid), `mend` (as it was before that), `tear` (half of it for 50 ms).
+    file is invalid), `mend` (as it was before that), `tear` (half of it for 50 ms), `reload` (of [manager]).
     """
 
     what: str
     app: str
     value: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Saves:
+    """A file that an app watches is saved so often, 0.1 s apart; or one beside it, which nobody watches."""
+
+    app: str
+    times: int
+    beside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grows:
+    """A process fills 200 MB of memory, for so many seconds; None: until it is ended."""
+
+    app: str
+    which: int
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +238,8 @@ Happening = (
     | Suspends
     | ManagerStands
     | Edits
+    | Saves
+    | Grows
     | Asks
     | ManagerDies
     | ManagerComes
@@ -345,8 +264,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One world."""
+    """One world.
+
+    Attributes:
+        reload: what becomes of an edit: auto, ask, off.
+        begins: on a plain day, or in a night in which clocks are changed: spring, autumn, autumn again.
+    """
 
     seed: int
     tables: tuple[Table, ...]
     steps: tuple[Step, ...]
+    reload: str = "auto"
+    begins: str = "plain"

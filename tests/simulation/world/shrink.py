@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tests.simulation.world.scenario import Scenario, Step, Table
+from tests.simulation.world.scenario import Scenario, Step
+from tests.simulation.world.table import Table
 
 ENOUGH = 400  # plays, of 5 to 50 ms each
 SHORTER = (0.0, 0.1, 1.0)  # s to try in the place of a pause

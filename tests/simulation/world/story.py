@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 
 from procman.core.journal import Kind, Record
-from tests.simulation.world.scenario import Scenario, Step, written
+from tests.simulation.world.scenario import Scenario, Step
+from tests.simulation.world.table import written
 from tests.simulation.world.watched import Broken
 
 
@@ -61,7 +62,9 @@ class Story:
 
     def text(self) -> str:
         """Return the whole: the file, the story, and how it ended."""
-        file = "\n".join(f"    {line}" for line in written(self.scenario.tables).splitlines())
+        file = "\n".join(
+            f"    {line}" for line in written(self.scenario.tables, self.scenario.reload).splitlines()
+        )
         end = f"broken: {self.broken}" if self.broken is not None else "all promises were kept"
         trace = f"\n{self.trace}" if self.trace else ""
         lines = "\n".join(self.lines())

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from procman.core.app import State
-from procman.core.config import AppConfig, CheckKind, Config, PortPolicy
+from procman.core.config import AppConfig, CheckKind, Config, PortPolicy, Reload
 from procman.core.identity import MARKER
 from procman.core.order import with_dependencies
 from procman.host.base import SpawnError
 from tests.fakes.machine import Process, Socket
+from tests.simulation.world.table import is_of
 from tests.simulation.world.watched import Broken
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Truth:
     Attributes:
         home: the app that each marker belongs to.
         wish: whether each app of the file is wanted up, by all that was asked.
+        asked_to_apply: somebody wants the file to be applied, whatever its `reload` says.
         trouble: no check can be made.
     """
 
@@ -65,6 +67,7 @@ class Truth:
         self._world = world
         self.home: dict[str, str] = {}
         self.wish: dict[str, bool] = {}
+        self.asked_to_apply = False
         self.trouble = False
         self.stands_until = -math.inf  # the manager, or just now did
         self.conditions: dict[str, Condition] = {}
@@ -76,6 +79,7 @@ class Truth:
         self.in_force: Config | None = None
         self._lossy = False
         self._preparing: set[str] = set()
+        self._failed: set[str] = set()
         self._seen: tuple[int, int] = (-1, -1)
         self._is_beginning = False
 
@@ -99,6 +103,8 @@ class Truth:
         """Know the first process of a run."""
         self.leaders[marker] = process
         self.conditions[marker] = Condition(bad_at=self._now, since=self._now)
+        if process.command != "prepare":
+            self._world.promises.upkeep.timetable.begun(self._app_in(marker))
         self._seen = (-1, -1)
 
     def on_refused(self, marker: str, error: SpawnError) -> None:
@@ -113,6 +119,7 @@ class Truth:
         """Look whether this process may be signalled."""
         if not process.environment.get(MARKER, "").startswith(self._world.project):
             raise Broken("nobody else is signalled", f"{name} for `{process.command}` {process.pid}")
+        self._world.promises.upkeep.on_signal(process, name)
 
     def _app_in(self, marker: str) -> str:
         """Return the app that a marker names: at its birth it is right."""
@@ -123,8 +130,8 @@ class Truth:
         return self._world.machine.now
 
     def newest_leader(self, app: str) -> Process | None:
-        """Return the first process of the newest run of an app."""
-        found = [process for marker, process in self.leaders.items() if self.home[marker] == app]
+        """Return the first process of the newest run of an app, or of any instance of a table."""
+        found = [process for marker, process in self.leaders.items() if is_of(self.home[marker], app)]
         return found[-1] if found else None
 
     def marker(self, app: str) -> str | None:
@@ -157,20 +164,20 @@ class Truth:
         for name in self._staying(with_dependencies(names, needs)):
             if name in also_completed or engine.apps[name].state is not State.COMPLETED:
                 self.wish[name] = True
-                self._excuse(name)
+                self.excuse(name)
 
     def asked_restart(self, names: tuple[str, ...]) -> None:
         """Note `procman restart`."""
         for name in self._staying(names):
             self.wish[name] = True
-            self._excuse(name)
+            self.excuse(name)
 
     def asked_down(self, names: tuple[str, ...]) -> None:
         """Note `procman stop` and `procman down`."""
         for name in self._staying(names):
             self.wish[name] = False
 
-    def _excuse(self, name: str) -> None:
+    def excuse(self, name: str) -> None:
         """Note that an app may get a new run now, and that its starts are counted anew."""
         self.excused[name] = self._now
         self.tries.pop(name, None)
@@ -180,19 +187,32 @@ class Truth:
     def records_were_lost(self) -> None:
         """Note that the next manager will find no records that it can read."""
         self._lossy = True
+        self._world.promises.upkeep.timetable.records_were_lost()
 
-    def a_manager_came(self, config: Config) -> None:
-        """Take note of what a new manager finds, before it does anything."""
-        world, before = self._world, self.in_force
+    def a_manager_came(self, config: Config, upgraded: bool) -> None:
+        """Take note of what a new manager finds, before it does anything; `upgraded`: in the same process."""
+        before = self.in_force
+        self._world.promises.upkeep.timetable.a_manager_came()
         self.trouble, self.in_force, self._is_beginning = False, config, True
         old = before.enabled_apps() if before is not None else {}
         if self._lossy:  # only the markers tell then, and they have the names of long ago
-            for process in world.ours():
-                self.home[process.environment[MARKER]] = self._app_in(process.environment[MARKER])
+            self._believe_what_lives()
             self.tries.clear()
         for name, app in config.enabled_apps().items():
-            if self._lossy or name not in old or is_started_anew(old[name], app) or name in self._preparing:
-                self._excuse(name)
+            is_new = self._lossy or name not in old or name in self._preparing
+            lost_its_terminal = app.tty and not upgraded
+            if is_new or lost_its_terminal or is_started_anew(old[name], app):
+                self.excuse(name)
+
+    def _believe_what_lives(self) -> None:
+        """Take a run for what its processes show: its name, and the oldest of them for its first one."""
+        seen = set()
+        for process in self._world.ours():
+            marker = process.environment[MARKER]
+            self.home[marker] = self._app_in(marker)
+            if marker not in seen and self.leaders[marker].end is not None:
+                self.leaders[marker] = process
+            seen.add(marker)
 
     def it_has_begun(self) -> None:
         """Take note of what a new manager has made of it."""
@@ -230,6 +250,7 @@ class Truth:
         if seen == self._seen:
             return
         self._seen = seen
+        self._failed = {name for name, app in engine.apps.items() if app.state is State.FAILED}
         for name, supervised in engine._circle.supervised.items():
             if supervised.run is None:
                 continue
@@ -237,6 +258,8 @@ class Truth:
             self.home[marker] = name
             condition = self.conditions.setdefault(marker, Condition(was_good=True))
             self._see(condition, self._condition(supervised.config, marker))
+            if supervised.config.check.kind is CheckKind.LOG:
+                condition.was_good |= marker in self._world.machine.printed
 
     def _see(self, condition: Condition, seen: str) -> None:
         now = self._now
@@ -253,7 +276,9 @@ class Truth:
     def _condition(self, config: AppConfig, marker: str) -> str:
         """Return how a run is: good, bad, a stranger in its place, or nobody can tell."""
         if config.check.kind is CheckKind.EXEC:
-            return "blind" if self.trouble else "bad" if config.name in self._world.failing else "good"
+            return "blind" if self.trouble else "bad" if config.table in self._world.failing else "good"
+        if config.check.kind is CheckKind.LOG and marker not in self._world.machine.printed:
+            return "bad"
         if config.port is None:
             leader = self.leaders.get(marker)
             return "good" if leader is not None and leader.end is None else "bad"
@@ -274,18 +299,23 @@ class Truth:
         """Take note of an edit that the manager has applied."""
         engine = self._world.manager
         assert engine is not None, "somebody has applied it"
-        before = self.in_force.enabled_apps() if self.in_force is not None else {}
-        after = config.enabled_apps()
-        self.in_force = config
+        assert self.in_force is not None, "something was in force before"
+        was, self.in_force = self.in_force, config
+        before, after = was.enabled_apps(), config.enabled_apps()
         if engine.closing:
             return
+        asked = self.asked_to_apply or Reload.AUTO in (was.manager.reload, config.manager.reload)
+        if before != after and not asked:
+            raise Broken(
+                "no edit is applied before somebody asks for it", f"reload is {config.manager.reload.value}"
+            )
         gone = [name for name in before if name not in after]
         for name, app in after.items():
             if name not in before:
-                twins = [old for old in gone if replace(before[old], name=name) == app]
+                twins = [old for old in gone if replace(before[old], name=name, family=app.family) == app]
                 added = app.autostart or self.wish.get(name, False)
                 self.wish[name] = engine.apps[name].wanted if twins else added
-                self._excuse(name)
+                self.excuse(name)
                 for old in twins:
                     self._renamed(old, name)
             elif before[name] != app:
@@ -296,15 +326,14 @@ class Truth:
     def _renamed(self, old: str, new: str) -> None:
         """Know what an app has done under another name; what lives of it is seen at its run."""
         self.every_try[new] = self.every_try.pop(old, [])
+        self._world.promises.upkeep.timetable.renamed(old, new)
         for marker, leader in self.leaders.items():
             if self.home[marker] == old and leader.end is not None:
                 self.home[marker] = new
 
     def _changed(self, name: str, anew: bool) -> None:
-        assert self._world.manager is not None, "it has followed an edit"
-        was_given_up = self._world.manager.apps[name].reason.startswith("restarted: ")
-        if anew or was_given_up:  # one that had failed is started again by any edit
-            self._excuse(name)
+        if anew or name in self._failed:  # one that had failed is started again by any edit
+            self.excuse(name)
         elif name in self.tries:
             self.tries[name].lenient = True
 

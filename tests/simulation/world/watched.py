@@ -9,8 +9,9 @@ from procman.core.identity import MARKER, Identity, Member
 from procman.host.base import Ended, Order, SpawnError
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Machine, Process, Socket, Timer
+from tests.simulation.world.table import LINE
 
-ENDLESS = 100_000  # decisions of one manager: no world of a few minutes needs a tenth of that
+ENDLESS = 10_000  # decisions of one manager: no world of a few minutes needs a tenth of that
 
 
 class Broken(Exception):
@@ -44,6 +45,7 @@ class WatchedMachine(Machine):
     def __init__(self) -> None:
         super().__init__()
         self.changes = 0
+        self.printed: set[str] = set()  # markers of the runs that have printed what a `log` check waits for
 
     def end(self, process: Process, end: Ended) -> None:
         """End a process now."""
@@ -58,6 +60,12 @@ class WatchedMachine(Machine):
     def _plan(self, process: Process) -> None:
         self.changes += 1
         super()._plan(process)
+
+    def _write(self, process: Process, text: bytes) -> None:
+        if LINE in text.decode().split():
+            self.changes += 1
+            self.printed.add(process.environment[MARKER])
+        super()._write(process, text)
 
     def _listen(self, process: Process, spec: object) -> None:
         self.changes += 1
@@ -81,6 +89,7 @@ class WatchedHost(FakeHost):
     def __init__(self, machine: WatchedMachine, watcher: Watcher, seed: int, pid: int | None = None) -> None:
         super().__init__(machine, seed=seed, pid=pid)
         self.files_changed = False
+        self.trees_changed = False
         self._watcher = watcher
         self._timers: list[Timer] = []
         self._decisions = 0
@@ -132,3 +141,8 @@ class WatchedHost(FakeHost):
         if self.files_changed:
             self.files_changed = False
             super()._look_at_files()
+
+    def _look_at_trees(self) -> None:
+        if self.trees_changed:
+            self.trees_changed = False
+            super()._look_at_trees()

@@ -1,13 +1,10 @@
-"""Mistakes of the kind that peers made, each planted into the real engine for as long as a `with` lasts.
-
-A simulation that finds none of them proves nothing. Each says whose mistake it was, or is.
-"""
+"""Mistakes in the supervision of apps: decisions, trees, succession, checks, order, the file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -30,59 +27,12 @@ from procman.engine.supervised import Supervised
 from procman.host.base import Run
 from tests.fakes.host import FakeHost
 from tests.fakes.machine import Process
-
-StepFunction = Callable[[App, Event, Moment, AppConfig], Step]
-
-
-@dataclass(frozen=True, slots=True)
-class Bug:
-    """A mistake, whose it was, and what plants it."""
-
-    name: str
-    whose: str
-    plant: Callable[[], AbstractContextManager[Any]]
-
-
-BUGS: list[Bug] = []
-
-
-def _decides(whose: str) -> Callable[[StepFunction], StepFunction]:
-    """Plant a mistake in the decisions: another `step`."""
-
-    def keep(mistaken: StepFunction) -> StepFunction:
-        BUGS.append(Bug(mistaken.__name__, whose, lambda: patch("procman.engine.circle.step", mistaken)))
-        return mistaken
-
-    return keep
-
-
-def _replaces(where: Any, name: str, whose: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Plant a mistake in the place of one function or method."""
-
-    def keep(mistaken: Callable[..., Any]) -> Callable[..., Any]:
-        plant = (
-            (lambda: patch(f"{where}.{name}", mistaken))
-            if isinstance(where, str)
-            else (lambda: patch.object(where, name, mistaken))
-        )
-        BUGS.append(Bug(mistaken.__name__, whose, plant))
-        return mistaken
-
-    return keep
-
-
-@contextmanager
-def planted(bug: Bug) -> Iterator[None]:
-    """Have a bug in the engine for a while."""
-    with ExitStack() as stack:
-        stack.enter_context(bug.plant())
-        yield
-
+from tests.simulation.world.bugs.planting import BUGS, Bug, decides, replaces
 
 # decisions
 
 
-@_decides("Unitech/pm2#6084: the old tree still holds the port when the next one starts")
+@decides("Unitech/pm2#6084: the old tree still holds the port when the next one starts")
 def starts_the_next_run_while_the_old_tree_lives(
     app: App, event: Event, moment: Moment, config: AppConfig
 ) -> Step:
@@ -93,37 +43,37 @@ def starts_the_next_run_while_the_old_tree_lives(
     return step(app, event, moment, config)
 
 
-@_decides("a restart that can't help: sonichi/sutando#4019")
+@decides("a restart that can't help: sonichi/sutando#4019")
 def restarts_for_a_stranger(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     if isinstance(event, events.Probed) and event.port_taken:
         event = replace(event, port_taken=False)
     return step(app, event, moment, config)
 
 
-@_decides("openclaw#32613: every restart timed out where `lsof` was missing")
+@decides("openclaw#32613: every restart timed out where `lsof` was missing")
 def counts_could_not_tell_as_down(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     if isinstance(event, events.Probed) and event.outcome is Outcome.UNKNOWN:
         event = replace(event, outcome=Outcome.DOWN)
     return step(app, event, moment, config)
 
 
-@_decides("Unitech/pm2#2584: 40,000 restarts without a delay")
+@decides("Unitech/pm2#2584: 40,000 restarts without a delay")
 def forgets_its_backoff(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     return step(replace(app, attempts=0), event, moment, config)
 
 
-@_decides("cachix/devenv: an app that dies every 3 s is started for ever")
+@decides("cachix/devenv: an app that dies every 3 s is started for ever")
 def never_gives_up(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     return step(app, event, moment, replace(config, give_up=GiveUp(starts=0)))
 
 
-@_decides("monit #546: the counter survives the restart")
+@decides("monit #546: the counter survives the restart")
 def counts_failures_over_restarts(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     after, done = step(app, event, moment, config)
     return (after if after.generation == app.generation else replace(after, failures=app.failures)), done
 
 
-@_decides("circus-tent/circus#1044: what ignores SIGTERM never gets SIGKILL")
+@decides("circus-tent/circus#1044: what ignores SIGTERM never gets SIGKILL")
 def never_forces(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     after, done = step(app, event, moment, config)
     if isinstance(event, events.Due) and any(isinstance(each, actions.Kill) for each in done):
@@ -131,7 +81,7 @@ def never_forces(app: App, event: Event, moment: Moment, config: AppConfig) -> S
     return after, done
 
 
-@_decides("Supervisor: a stop in BACKOFF is overtaken by the next start")
+@decides("Supervisor: a stop in BACKOFF is overtaken by the next start")
 def starts_again_what_was_stopped_in_its_backoff(
     app: App, event: Event, moment: Moment, config: AppConfig
 ) -> Step:
@@ -140,28 +90,28 @@ def starts_again_what_was_stopped_in_its_backoff(
     return step(app, event, moment, config)
 
 
-@_decides("a stop during a restart is forgotten; the last wish has to win")
+@decides("a stop during a restart is forgotten; the last wish has to win")
 def forgets_a_stop_during_a_restart(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     if isinstance(event, events.Stop) and app.state is State.STOPPING and app.ending is Ending.RESTART:
         return replace(app, wanted=False), ()
     return step(app, event, moment, config)
 
 
-@_decides("pm2 `restart` brings back what its user has stopped meanwhile")
+@decides("pm2 `restart` brings back what its user has stopped meanwhile")
 def restarts_although_it_is_not_wanted(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     if isinstance(event, events.Gone) and app.ending is Ending.STOP:
         app = replace(app, ending=Ending.RESTART)
     return step(app, event, moment, config)
 
 
-@_decides("the state of a task is not believed: a clean end is a crash")
+@decides("the state of a task is not believed: a clean end is a crash")
 def restarts_what_has_completed(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     if isinstance(event, events.Exited) and event.code == 0 and app.ending is None:
         event = replace(event, code=1)
     return step(app, event, moment, config)
 
 
-@_decides("willfarrell/docker-autoheal#53, turned around: an adopted run is judged by the age of its process")
+@decides("willfarrell/docker-autoheal#53, turned around: an adopted run is judged by the age of its process")
 def judges_an_adopted_start_by_its_age(app: App, event: Event, moment: Moment, config: AppConfig) -> Step:
     after, done = step(app, event, moment, config)
     if isinstance(event, events.Adopted) and after.state is State.STARTING and after.spawned_at is not None:
@@ -216,13 +166,13 @@ BUGS.append(
 # trees and identities
 
 
-@_replaces(FakeHost, "tree", "ddollar/foreman#618: `sh -c` is ended, what it started lives on")
+@replaces(FakeHost, "tree", "ddollar/foreman#618: `sh -c` is ended, what it started lives on")
 def takes_the_leader_for_the_tree(host: FakeHost, run: Run) -> tuple[Member, ...]:
     process = host._find(run.leader)
     return () if process is None else (process.member(),)
 
 
-@_replaces(FakeHost, "_find", "jdx/pitchfork#878: after a reboot the pid was somebody else's")
+@replaces(FakeHost, "_find", "jdx/pitchfork#878: after a reboot the pid was somebody else's")
 def believes_a_pid_alone(host: FakeHost, identity: Identity) -> Process | None:
     return host.machine.processes.get(identity.pid)
 
@@ -230,14 +180,14 @@ def believes_a_pid_alone(host: FakeHost, identity: Identity) -> Process | None:
 # succession
 
 
-@_replaces("procman.engine.succession", "newest_runs", "Supervisor PR#199: the next one starts duplicates")
+@replaces("procman.engine.succession", "newest_runs", "Supervisor PR#199: the next one starts duplicates")
 def takes_nothing_back(
     marked: Mapping[str, Any], renamed: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Any]]:
     return {}, []
 
 
-@_replaces("procman.engine.succession", "fingerprint", "Unitech/pm2#3742: `update` restarts every app")
+@replaces("procman.engine.succession", "fingerprint", "Unitech/pm2#3742: `update` restarts every app")
 def sees_a_change_in_every_run_taken_back(config: AppConfig) -> str:
     return f"another one each time: {config.command}"
 
@@ -245,7 +195,7 @@ def sees_a_change_in_every_run_taken_back(config: AppConfig) -> str:
 # health
 
 
-@_replaces("procman.engine.prober", "judge", "different-ai/openwork#1698: port open, so it is ours")
+@replaces("procman.engine.prober", "judge", "different-ai/openwork#1698: port open, so it is ours")
 def believes_whoever_answers(
     listeners: Any,
     own_inodes: Collection[int] | None,
@@ -256,12 +206,12 @@ def believes_whoever_answers(
     return Judgement(Verdict.OWN, own_addresses=addresses) if found.verdict is Verdict.STRANGER else found
 
 
-@_replaces(Listening, "in_the_way", "vitejs/vite: starts where somebody else listens already")
+@replaces(Listening, "in_the_way", "vitejs/vite: starts where somebody else listens already")
 def starts_on_a_port_that_is_taken(listening: Listening, port: int) -> None:
     return None
 
 
-@_replaces(Context, "overslept", "a closed lid is a crash")
+@replaces(Context, "overslept", "a closed lid is a crash")
 def forgets_that_time_stood_still(context: Context, supervised: Supervised) -> None:
     return None
 
@@ -269,14 +219,14 @@ def forgets_that_time_stood_still(context: Context, supervised: Supervised) -> N
 # order
 
 
-@_replaces(
+@replaces(
     "procman.engine.circle", "blocker", "F1bonacc1/process-compose#544: an order for the first start only"
 )
 def forgets_dependencies_at_a_restart(config: AppConfig, apps: Mapping[str, App]) -> str | None:
     return blocker(config, apps) if apps[config.name].generation == 0 else None
 
 
-@_replaces(OrderedStop, "ready", "Supervisor#520: the order of stops is not waited for")
+@replaces(OrderedStop, "ready", "Supervisor#520: the order of stops is not waited for")
 def stops_everything_at_once(
     stops: OrderedStop, apps: Mapping[str, App], configs: Mapping[str, AppConfig]
 ) -> list[tuple[str, events.Stop]]:
@@ -290,7 +240,7 @@ def stops_everything_at_once(
 _apply_an_edit = Engine._on_file
 
 
-@_replaces(Engine, "_on_file", "Supervisor#1637: `update` starts what its user has stopped")
+@replaces(Engine, "_on_file", "Supervisor#1637: `update` starts what its user has stopped")
 def starts_everything_after_an_edit(engine: Engine, read: Any) -> Any:
     notice = _apply_an_edit(engine, read)
     if notice.error is None and not engine.closing:
@@ -298,7 +248,7 @@ def starts_everything_after_an_edit(engine: Engine, read: Any) -> Any:
     return notice
 
 
-@_replaces("procman.engine.engine", "make_plan", "Supervisor#720: changed is changed, whatever the field")
+@replaces("procman.engine.engine", "make_plan", "Supervisor#720: changed is changed, whatever the field")
 def restarts_an_app_for_any_key(old: Any, new: Any) -> Plan:
     plan = make_plan(old, new)
     changes = tuple(
@@ -307,12 +257,12 @@ def restarts_an_app_for_any_key(old: Any, new: Any) -> Plan:
     return replace(plan, changes=changes)
 
 
-@_replaces(Engine, "_staying", "a table that has left the file comes back by `start`")
+@replaces(Engine, "_staying", "a table that has left the file comes back by `start`")
 def resurrects_what_has_left_the_file(engine: Engine, names: Collection[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-@_replaces("procman.engine.reload.Reloader", "_changed", "an editor was caught between two writes, once")
+@replaces("procman.engine.reload.Reloader", "_changed", "an editor was caught between two writes, once")
 def looks_once_at_a_torn_file(reloader: Any) -> None:
     read = reloader.read()
     if not isinstance(read, Exception):
@@ -322,7 +272,7 @@ def looks_once_at_a_torn_file(reloader: Any) -> None:
 # what is left behind
 
 
-@_replaces(Circle, "_arm", "timers of states that are over stay armed")
+@replaces(Circle, "_arm", "timers of states that are over stay armed")
 def never_calls_a_timer_off(circle: Circle, supervised: Supervised) -> None:
     at = supervised.app.wake_at
     if at != supervised.timer_at:
@@ -330,6 +280,6 @@ def never_calls_a_timer_off(circle: Circle, supervised: Supervised) -> None:
         supervised.timer = None if at is None else circle._host.call_at(at, lambda: circle._due(supervised))
 
 
-@_replaces("procman.logs.capture.Capture", "release", "a descriptor for each start: circus-tent/circus")
+@replaces("procman.logs.capture.Capture", "release", "a descriptor for each start: circus-tent/circus")
 def keeps_the_ends_of_its_children_open(capture: Any) -> None:
     return None
