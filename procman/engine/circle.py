@@ -391,9 +391,13 @@ class Circle:
 
         def on_probed(probed: events.Probed) -> None:
             evidence.remember(self._host, supervised, probed, self._host.now())
-            self.post(supervised.name, probed)
+            self.put(supervised.name, probed)
+            if not looks_back:
+                self.drain()
 
+        looks_back = True  # a new manager decides nothing before it has taken back every app
         line_check.wait_for_line(self._host, supervised, on_probed, self._tell)
+        looks_back = False
 
     def _record_prepared(self, supervised: Supervised) -> None:
         try:

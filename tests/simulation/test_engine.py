@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from procman.config.diagnostics import InvalidConfig
+from procman.config.read import read_config
 from procman.core.identity import MARKER
+from procman.core.journal import Record
+from procman.engine.engine import Engine
 from procman.engine.events import Problem, Reloaded, Transition
 from procman.host.base import ANY_PORT, Ended
+from tests.fakes.host import FakeHost
 from tests.fakes.machine import Process
 from tests.fakes.programs import Child, Listen, Program, Taken, Way, npm, server
 from tests.simulation.village import Village
@@ -565,6 +569,26 @@ def test_a_port_alone_makes_no_app_ready_that_is_to_say_so(found: Found) -> None
     village.advance(10)
     assert village.states() == {"api": "unhealthy"}
     village.until(village.is_up, within=6)
+
+
+def test_a_line_that_came_while_no_manager_ran_decides_nothing_before_the_next_one_begins(
+    found: Found,
+) -> None:
+    village = found('[apps.worker]\ncommand = "node worker.js"\ncheck = { log = "ready" }\n')
+    village.machine.programs["node worker.js"] = Program(writes=((1.0, b"ready\n"),))
+    village.up()
+    village.advance(1.1)
+    (village.home / "run" / "worker.json").unlink()  # so that it is taken back as one that starts
+    village.kill_manager()
+    told: list[Record] = []
+    village.host = FakeHost(village.machine)
+    config, environment = read_config(str(village.file)), {"PATH": "/bin"}
+    village.engine = Engine(
+        village.host, config, "", village.home, environment, village._on_empty, told.append
+    )
+    assert told == []
+    village.engine.begin()
+    assert village.is_up()
 
 
 def test_lost_notices_disturb_no_app_without_a_port(found: Found) -> None:
