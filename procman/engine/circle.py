@@ -85,6 +85,7 @@ class Circle:
         self._home = home
         self._obstacle = obstacle
         self._tell = tell
+        self._capture = partial(Capture, home / "logs", home / "run", wall=host.wall, monotonic=host.now)
         self._on_round = on_round
         self._inbox: deque[tuple[str, Event]] = deque()
         self._draining = False
@@ -117,8 +118,7 @@ class Circle:
         return supervised
 
     def _capturing(self, config: AppConfig) -> tuple[Capture, Mending]:
-        logs, run = self._home / "logs", self._home / "run"
-        capture = Capture(logs, run, config.name, config.logs, self._host.wall, self._host.now)
+        capture = self._capture(config.name, config.logs)
         return capture, Mending(self._host, config.name, capture, self._tell)
 
     def rename(self, old: str, config: AppConfig) -> bool:
@@ -340,7 +340,7 @@ class Circle:
     def _begin(self, supervised: Supervised, generation: int, command: Command) -> None:
         supervised.exited = False
         supervised.log_matched = False
-        supervised.checks.clear()
+        supervised.checks = ()
         on_exit = self.on_exit(supervised, generation)
         failed = self.runs.begin(supervised, generation, command, on_exit, self._remedies.of_spawn)
         if failed is not None:
@@ -415,6 +415,7 @@ class Circle:
         began, config = self._host.now(), supervised.config
 
         def on_probed(probed: events.Probed) -> None:
+            supervised.probe = None
             evidence.remember(self._host, supervised, probed, began)
             supervised.checked_with, supervised.connected_at = config, began
             self.post(supervised.name, self._remedies.of_check(supervised, probed))

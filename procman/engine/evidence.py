@@ -22,6 +22,7 @@ from procman.engine.events import Examined, Happening, PastCheck, Sockets
 from procman.engine.supervised import Supervised
 from procman.host.base import Host, Vitals
 
+REMEMBERED = 20  # checks
 MOST_PROCESSES = 50  # that are looked at: 50 us each, and as much again for its sockets
 MOST_NAMES = 3  # of processes, in the sentence
 MOST_OF_A_COMMAND = 200  # characters
@@ -43,9 +44,13 @@ def is_owed(app: App, config: AppConfig) -> bool:
 
 def remember(host: Host, supervised: Supervised, probed: Probed, began: float) -> None:
     """Keep what a check said for the evidence of its run; `began` is monotonic."""
-    took = host.now() - began
-    check = PastCheck(host.wall(), probed.outcome, probed.detail, took, probed.answers)
-    supervised.checks.append(check)
+    took, known = host.now() - began, supervised.checks
+    detail, answers = probed.detail, probed.answers
+    if known and (known[-1].detail, known[-1].answers) == (detail, answers):
+        # The same words are kept once, and not with each of them: 0.5 KB a check, 10 MB with 1,000 apps.
+        detail, answers = known[-1].detail, known[-1].answers
+    check = PastCheck(host.wall(), probed.outcome, detail, took, answers)
+    supervised.checks = (*known, check)[-REMEMBERED:]
 
 
 def examine(
@@ -71,7 +76,7 @@ def examine(
             size=len(members),
             processes=host.vitals(seen) if seen else (),
             sockets=_sockets(host, seen) if seen else None,
-            checks=tuple(supervised.checks),
+            checks=supervised.checks,
         )
     )
 

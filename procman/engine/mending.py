@@ -15,6 +15,8 @@ class Mending:
     Output that comes tries it too, so the timer is for the app that prints nothing.
     """
 
+    __slots__ = ("_app", "_capture", "_has_run", "_host", "_next", "_tell", "_told")
+
     def __init__(self, host: Host, app: str, capture: Capture, tell: Callable[[Problem], None]) -> None:
         self._host = host
         self._app = app

@@ -13,8 +13,8 @@ LONGEST_WAKE = 0.064  # seconds without a nap, of an app that fills its pipe wit
 def follow(host: Host, supervised: Supervised) -> None:
     """Read the app's pipes from now on, until `unfollow`."""
     supervised.mending.begin()
-    for descriptor in supervised.capture.readable_descriptors():
-        supervised.readers.append(_Reader(host, supervised, descriptor))
+    descriptors = supervised.capture.readable_descriptors()
+    supervised.readers += tuple(_Reader(host, supervised, each) for each in descriptors)
 
 
 def unfollow(supervised: Supervised) -> None:
@@ -22,7 +22,7 @@ def unfollow(supervised: Supervised) -> None:
     supervised.mending.end()
     for reader in supervised.readers:
         reader.cancel()
-    supervised.readers.clear()
+    supervised.readers = ()
 
 
 def release(supervised: Supervised) -> None:
@@ -41,6 +41,8 @@ class _Reader:
     fills half of its pipe within one would have to wait for us, though. It is read without naps for a
     moment, which is twice as long each time that the nap after it says the same.
     """
+
+    __slots__ = ("_capture", "_descriptor", "_host", "_nap", "_ready", "_wake", "_wake_until")
 
     def __init__(self, host: Host, supervised: Supervised, descriptor: int) -> None:
         self._host = host

@@ -56,6 +56,7 @@ class Moved(Frozen):
 class _Pipe(NamedTuple):
     """One pipe of the run."""
 
+    descriptor: int
     stream: Stream
     capacity: int  # bytes
 
@@ -64,7 +65,33 @@ class Capture:
     """The output of one app, run after run; owned by the thread of the event loop. Nothing here waits.
 
     `begin` and `adopt` may raise OSError, for a run without pipes can't be. Nothing else ever does.
+
+    Attributes:
+        terminal: of the run, if it has one.
+        on_problem: called when `problem` appears, and when it is over; from inside of any call here.
     """
+
+    # There is one for each app, so paths are made when they are needed: a `Path` that is kept takes 0.4 KB.
+    __slots__ = (
+        "_app",
+        "_budget",
+        "_child",
+        "_failure",
+        "_folder_logs",
+        "_folder_run",
+        "_lost",
+        "_monotonic",
+        "_named",
+        "_on_match",
+        "_pipes",
+        "_retry_at",
+        "_run",
+        "_store",
+        "_wall",
+        "_watch",
+        "on_problem",
+        "terminal",
+    )
 
     def __init__(
         self,
@@ -85,7 +112,7 @@ class Capture:
             wall: seconds since the epoch, for the times of lines.
             monotonic: seconds, for when to try again.
         """
-        self._folder = folder_logs / app
+        self._folder_logs = folder_logs
         self._folder_run = folder_run
         self._app = app
         self._budget = budget
@@ -94,16 +121,15 @@ class Capture:
         self._store: Store | None = None
         self._failure: OSError | None = None
         self._retry_at = 0.0
-        self._lost = [0, 0]  # bytes per stream, since the log could be written
+        self._lost = (0, 0)  # bytes per stream, since the log could be written
         self._run = 0
-        self._fifos: fifo.RunFifos | None = None
+        self._named: int | None = None  # the run whose pipes are open, if they have names
         self._child: ChildStreams | None = None
-        self._pipes: dict[int, _Pipe] = {}
-        self.terminal: Terminal | None = None  # of the run, if it has one
+        self._pipes: tuple[_Pipe, ...] = ()
+        self.terminal: Terminal | None = None
         self._watch: LineWatch | None = None
-        self._on_match: Callable[[str], None] = lambda line: None
-        # Called when `problem` appears, and when it is over; from inside of any call here.
-        self.on_problem: Callable[[], None] = lambda: None
+        self._on_match: Callable[[str], None] | None = None
+        self.on_problem: Callable[[], None] | None = None
 
     # a run
 
@@ -120,13 +146,13 @@ class Capture:
         """
         if tty:
             return self._begin_in_terminal(generation)
-        fifos = fifo.RunFifos.of(self._folder_run, self._app, generation)
+        fifos = self._fifos(generation)
         fifos.create()
         opened: list[int] = []
         try:
             opened.append(fifo.open_endless_input(self._folder_run))
             opened.extend(map(fifo.open_for_child, (fifos.stdout, fifos.stderr)))
-            self._open_pipes(fifos)
+            self._open_pipes(generation)
         except OSError:
             for descriptor in opened:
                 os.close(descriptor)
@@ -139,7 +165,7 @@ class Capture:
     def _begin_in_terminal(self, generation: int, ends: pty.Ends | None = None) -> ChildStreams:
         self._close_pipes()
         self.terminal = Terminal(ends)
-        self._pipes[self.terminal.master] = _Pipe(Stream.OUT, pty.CAPACITY)
+        self._pipes = (_Pipe(self.terminal.master, Stream.OUT, pty.CAPACITY),)
         self._start(generation)
         return ChildStreams(*[self.terminal.slave] * 3)
 
@@ -164,14 +190,14 @@ class Capture:
         if terminal is not None:
             self._begin_in_terminal(generation, pty.take_over(*terminal))
             return
-        self._open_pipes(fifo.RunFifos.of(self._folder_run, self._app, generation))
+        self._open_pipes(generation)
         self._start(generation)
 
     def pass_on(self) -> pty.Ends | None:
         """Return the terminal of the run, if it has one, and read it no more; it stays open."""
         if self.terminal is None:
             return None
-        terminal, self.terminal, self._pipes = self.terminal, None, {}
+        terminal, self.terminal, self._pipes = self.terminal, None, ()
         return terminal.pass_on()
 
     def end(self) -> None:
@@ -182,8 +208,8 @@ class Capture:
                 self._store.end_lines()
             except OSError as error:
                 self._fail(error)
-        if self._fifos is not None:
-            self._fifos.remove()
+        if self._named is not None:
+            self._fifos(self._named).remove()
         self._close_pipes()
 
     def close(self) -> None:
@@ -197,11 +223,11 @@ class Capture:
 
     def readable_descriptors(self) -> tuple[int, ...]:
         """Return what to wait on: the pipes of stdout and stderr, none without a run."""
-        return tuple(self._pipes)
+        return tuple(pipe.descriptor for pipe in self._pipes)
 
     def on_readable(self, descriptor: int) -> Moved:
         """Store what waits in a pipe, at most 1 MiB of it; one that was closed has ended."""
-        pipe = self._pipes.get(descriptor)
+        pipe = next((each for each in self._pipes if each.descriptor == descriptor), None)
         if pipe is None or (self.terminal is None and fifo.has_ended(descriptor)):
             return Moved(0, ended=True)  # without a look at the log, which is made by the first byte
         self.mend()
@@ -244,7 +270,7 @@ class Capture:
         """
         self._watch, self._on_match = LineWatch(re.compile(pattern), on_slow), on_match
         if look_back:
-            newest = last_lines(self._folder.parent, self._app, LOOK_BACK, self._run)
+            newest = last_lines(self._folder_logs, self._app, LOOK_BACK, self._run)
             printed = [line.text for line in newest if line.stream is not Stream.MANAGER]
             self._report(self._watch.first(printed))
 
@@ -265,7 +291,7 @@ class Capture:
         if self._failure is None:
             return None
         lost = f"{_amounts(self._lost)} lost so far" if any(self._lost) else "nothing lost so far"
-        return f"its output can't be stored in `{self._folder}`: {_reason(self._failure)}; {lost}"
+        return f"its output can't be stored in `{self._folder()}`: {_reason(self._failure)}; {lost}"
 
     def set_budget(self, budget: LogBudget) -> None:
         """Keep to another budget from now on."""
@@ -286,7 +312,7 @@ class Capture:
             return
         store = None
         try:
-            store = Store(self._folder, self._budget, self._wall)
+            store = Store(self._folder(), self._budget, self._wall)
             store.begin(self._run)
             if self._failure is not None and any(self._lost):
                 store.end_lines()
@@ -297,10 +323,14 @@ class Capture:
             self._fail(error)
         else:
             self._store = store
-            self._lost = [0, 0]
+            self._lost = (0, 0)
             if self._failure is not None:
                 self._failure = None
-                self.on_problem()
+                self._say_problem()
+
+    def _folder(self) -> Path:
+        """Return where the log of the app is."""
+        return self._folder_logs / self._app
 
     def _start(self, generation: int) -> None:
         """Let what is stored from now on belong to this run; the log is opened by its first byte."""
@@ -321,7 +351,16 @@ class Capture:
             self._store.close()
             self._store = None
         if appears:
+            self._say_problem()
+
+    def _say_problem(self) -> None:
+        if self.on_problem is not None:
             self.on_problem()
+
+    def _lose(self, stream: Stream, count: int) -> None:
+        """Count bytes that are in no log."""
+        out, err = self._lost
+        self._lost = (out, err + count) if stream is Stream.ERR else (out + count, err)
 
     def _keep(self, descriptor: int, stream: Stream, most: int) -> tuple[int, bool]:
         """Store what waits in a pipe, at most `most`; return how many bytes, and whether the stream ended."""
@@ -334,7 +373,7 @@ class Capture:
                     self._report(self._watch.feed(stream, store.newest(count)))
             except OSError as error:
                 if isinstance(error, NotWritten):
-                    self._lost[stream] += error.lost
+                    self._lose(stream, error.lost)
                 self._fail(error)
                 count, ended = self._discard(descriptor, stream, most)
                 return moved + count, ended
@@ -350,7 +389,7 @@ class Capture:
             if not data:
                 return count, data is not None
             count += len(data)
-            self._lost[stream] += len(data)
+            self._lose(stream, len(data))
             if self._watch is not None:
                 self._report(self._watch.feed(stream, data))
         return count, False
@@ -365,11 +404,11 @@ class Capture:
             moved += len(data)
             try:
                 if self._store is None:
-                    self._lost[Stream.OUT] += len(data)
+                    self._lose(Stream.OUT, len(data))
                 else:
                     self._store.append(data, Stream.OUT)
             except NotWritten as error:
-                self._lost[Stream.OUT] += error.lost
+                self._lose(Stream.OUT, error.lost)
                 self._fail(error)
             if self._watch is not None:
                 self._report(self._watch.feed(Stream.OUT, data))
@@ -378,23 +417,28 @@ class Capture:
 
     def _report(self, line: str | None) -> None:
         """End the watch if this is the line that it was for, and say so."""
-        if line is not None:
+        if line is not None and self._on_match is not None:
             self._watch = None  # before the call, which may set another
             self._on_match(line)
 
     # pipes
 
-    def _open_pipes(self, fifos: fifo.RunFifos) -> None:
-        """Read from these pipes from now on, or from none if one can't be opened."""
+    def _fifos(self, generation: int) -> fifo.RunFifos:
+        return fifo.RunFifos.of(self._folder_run, self._app, generation)
+
+    def _open_pipes(self, generation: int) -> None:
+        """Read from the pipes of a run from now on, or from none if one can't be opened."""
         self._close_pipes()
+        fifos = self._fifos(generation)
         try:
             for path, stream in ((fifos.stdout, Stream.OUT), (fifos.stderr, Stream.ERR)):
                 descriptor = fifo.open_for_manager(path)
-                self._pipes[descriptor] = _Pipe(stream, fifo.enlarge(descriptor) or SMALLEST_PIPE)
+                capacity = fifo.enlarge(descriptor) or SMALLEST_PIPE
+                self._pipes += (_Pipe(descriptor, stream, capacity),)
         except OSError:
             self._close_pipes()
             raise
-        self._fifos = fifos
+        self._named = generation
 
     def _close_pipes(self) -> None:
         self.release()
@@ -402,14 +446,14 @@ class Capture:
             terminal, self.terminal = self.terminal, None
             terminal.close()
         else:
-            for descriptor in self._pipes:
-                fifo.close(descriptor)
-        self._pipes = {}
-        self._fifos = None
+            for pipe in self._pipes:
+                fifo.close(pipe.descriptor)
+        self._pipes = ()
+        self._named = None
         self._watch = None
 
 
-def _amounts(lost: list[int]) -> str:
+def _amounts(lost: tuple[int, int]) -> str:
     """Return how much of each stream was lost, in words."""
     named = zip(lost, ("stdout", "stderr"), strict=True)
     return " and ".join(f"{count:,} bytes of {name}" for count, name in named if count)

@@ -183,4 +183,4 @@ def test_nothing_is_looked_at_after_the_run(pipe: Pipe) -> None:
     pipe.notice()
     output.unfollow(pipe.supervised)
 
-    assert (pipe.naps, pipe.host.readers, pipe.supervised.readers) == (False, {}, [])
+    assert (pipe.naps, pipe.host.readers, pipe.supervised.readers) == (False, {}, ())
