@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from procman.config.commands import Filling, make_command
@@ -45,7 +46,7 @@ def build_app(
         _check_schedule(declared, problems)
     if problems or command is None:  # of any app: there will be no configuration
         return None
-    cwd = _path(folder, declared.get("cwd", "."))
+    cwd = sys.intern(_path(folder, declared.get("cwd", ".")))  # which many apps may have in common
     rest = {key: declared.get(key) for key in _PLAIN if declared.get(key) is not None}
     if "schedule" in rest:
         rest["restart"] = Restart.NEVER

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 from procman.config.names import unknown_key
 from procman.config.positions import Path
@@ -57,6 +58,12 @@ def merged(*layers: Mapping[str, Any]) -> Values:
     return {key: value for layer in layers for key, value in layer.items()}
 
 
-def build(of: type[T], table: Table, values: Mapping[str, Any]) -> T:
+def build(of: Callable[..., T], table: Table, values: Mapping[str, Any]) -> T:
     """Return the dataclass of a table; a key without a value keeps the default."""
-    return of(**{table[key].attribute: value for key, value in values.items()})
+    return cast(T, _same(of, *((table[key].attribute, value) for key, value in values.items())))
+
+
+@lru_cache(maxsize=64)
+def _same(of: Callable[..., object], *values: tuple[str, Any]) -> object:
+    """Return one object for equal values: most apps have their `backoff` from [defaults], or none."""
+    return of(**dict(values))
