@@ -7,7 +7,7 @@ that a busy app does not read wait here and then in the client, a few kilobytes 
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
+import base64
 
 from procman.control.contract import Terminal
 from procman.control.protocol import Code, Frame, Keys, Resize, done, error
@@ -71,7 +71,7 @@ class _Session:
             self._missed += len(data)
             self._changed.set()
             return
-        self._call.send({"type": "output", "data": b64encode(data).decode()})
+        self._call.send({"type": "output", "data": base64.b64encode(data).decode()})
 
     def finish(self) -> None:
         """The terminal has ended: its run is over, or has lost it. What comes next is not known yet."""
