@@ -26,6 +26,7 @@ DIGESTS = "_sha2" if sys.version_info >= (3, 12) else "_sha256"  # CPython's own
 # not among them: a traceback has to be written also where no descriptor is left to load it with.
 SELDOM: tuple[str, ...] = ("ipaddress", "locale", "tokenize")
 SELDOM += ("asyncio.sslproto", "asyncio.staggered", "base64")  # TLS, names with several addresses, `attach`
+SELDOM += ("bz2", "lzma", "zlib")  # of shutil, which is there to look for node
 if sys.version_info < (3, 12):  # from then on each data class asks it for its annotations
     SELDOM += ("inspect",)
 
