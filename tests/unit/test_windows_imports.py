@@ -65,8 +65,8 @@ for_others = {
     "procman.host." + name
     for name in (
         "linux.cgroups linux.debuggers linux.ends linux.host linux.inotify linux.open_files"
-        " linux.place_notices linux.ports linux.procfs linux.systemd linux.trees linux.vitals listed.host"
-        " macos.host macos.launchd posix.fifo posix.host posix.pty posix.rights"
+        " linux.place_notices linux.ports linux.procfs linux.readiness linux.systemd linux.trees linux.vitals"
+        " listed.host macos.host macos.launchd posix.fifo posix.host posix.pty posix.rights"
     ).split()
 }
 names = [each.name for each in pkgutil.walk_packages(procman.__path__, "procman.")]
@@ -112,6 +112,7 @@ BY_READINESS = {
     "host/linux/host.py",
     "host/linux/place_notices.py",
     "host/linux/ports.py",
+    "host/linux/readiness.py",
     "host/posix/host.py",
     "host/probes.py",  # `windows/task_probes.py` is for Windows
 }

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from signal import Signals
 
 from procman.core.identity import MARKER, Identity, Member
@@ -39,6 +40,8 @@ if sys.platform != "win32":
     from procman.host.linux.procfs import TICKS_PER_SECOND, Stat
     from procman.host.linux.trees import Trees
     from procman.host.posix.host import Call, PosixHost, kill_group, wants_continue
+if sys.platform == "linux":  # elsewhere there is no epoll
+    from procman.host.linux.readiness import Readiness
 
 assert sys.platform == "linux"
 
@@ -50,6 +53,7 @@ class LinuxHost(PosixHost):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop, place_notices.PlaceNotices, inotify.Inotify)
+        self._readers = self._readiness = Readiness(loop)
         self._boot = procfs.boot_id()
         self._trees = Trees()
         self._cgroups = Cgroups(loop.call_soon)
@@ -63,6 +67,7 @@ class LinuxHost(PosixHost):
     def close(self) -> None:
         """Let go of everything: no callback comes any more, and the processes live on."""
         super().close()
+        self._readiness.close()
         for pidfd in self._adopted:
             self._loop.remove_reader(pidfd)
             os.close(pidfd)

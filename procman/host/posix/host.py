@@ -16,7 +16,7 @@ from datetime import datetime, tzinfo
 from functools import partial
 from signal import Signals
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from procman.core.identity import Identity, Member
 from procman.host.base import (
@@ -60,11 +60,22 @@ class Call:
             self.callback()
 
 
+class Readers(Protocol):
+    """What calls back for descriptors: the loop, or what stands in for it."""
+
+    def add_reader(self, descriptor: int, callback: Callable[[], object], /) -> None:
+        """Call `callback` whenever the descriptor can be read; raises `OSError`."""
+
+    def remove_reader(self, descriptor: int, /) -> object:
+        """Watch it no longer."""
+
+
 @dataclass(slots=True)
 class _Reading:
-    """A descriptor that the loop watches for us; while the system has no room for that, we look ourselves."""
+    """A descriptor that is watched for us; while the system has no room for that, we look ourselves."""
 
     loop: asyncio.AbstractEventLoop
+    readers: Readers
     descriptor: int
     callback: Callable[[], None]
     _next: asyncio.TimerHandle | None = None
@@ -77,12 +88,12 @@ class _Reading:
         if self._next is not None:
             self._next.cancel()
         if self.descriptor >= 0:
-            self.loop.remove_reader(self.descriptor)
+            self.readers.remove_reader(self.descriptor)
             self.descriptor = -1
 
     def _begin(self) -> None:
         try:
-            self.loop.add_reader(self.descriptor, self.callback)
+            self.readers.add_reader(self.descriptor, self.callback)
             self._next = None
         except OSError:  # no memory, or /proc/sys/fs/epoll/max_user_watches is reached
             self._next = self.loop.call_later(LOOK_FOR_END, self._look)
@@ -228,6 +239,7 @@ class PosixHost:
     def __init__(self, loop: asyncio.AbstractEventLoop, notice: Notice, notices: Arm | None = None) -> None:
         undo_inherited_signals()
         self._loop = loop
+        self._readers: Readers = loop
         self._children: dict[int, Callable[[Ended], None]] = {}
         self._resolver = Resolver(loop.time)
         self._files = FileWatcher(loop, notice)
@@ -412,7 +424,7 @@ class PosixHost:
 
     def when_readable(self, descriptor: int, callback: Callable[[], None]) -> Cancellable:
         """Call `callback` whenever the descriptor can be read, until cancelled."""
-        return _Reading(self._loop, descriptor, callback)
+        return _Reading(self._loop, self._readers, descriptor, callback)
 
     def watch_tree(
         self, folder: str, enters: Callable[[str], bool], callback: Callable[[str], None]
