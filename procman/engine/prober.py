@@ -276,6 +276,7 @@ class Prober:
     ) -> None:
         """Answer; `listening` is where the app listens if the judgement does not tell."""
         self._over = True
+        self._pending = None  # which has us: together they would stay until garbage is looked for
         if listening is None:
             listening = tuple(str(each) for each in self._judgement.listening)
         if self._moved is not None:
