@@ -57,7 +57,7 @@ from procman.logs.read import last_lines, plain
 from procman.own_log import OwnLog
 
 DOWN_WITHIN = 5.0  # seconds for the command that started us to end something to say so
-TIDY_AFTER = 3.0  # seconds: most projects are up by then
+TIDY_AFTER = (3.0, 10.0, 60.0)  # seconds: most projects are up by the first, 1,000 apps by the last
 CLAIM_WITHIN = 2.0  # seconds for a service to become the manager
 EVIDENCE_LINES = 200  # of an app's output, kept with what is known of it before it is ended
 LONGEST_LINE = 2000  # characters of each
@@ -210,7 +210,8 @@ async def _manage(
         host.close()
         over.set()
 
-    loop.call_later(TIDY_AFTER, lean.give_back)
+    for delay in TIDY_AFTER:
+        loop.call_later(delay, lean.give_back)
     tenure.begin(partial(_restore, Path(home), server, engine, reopen_log), let_go, engine.report)
     match options.get("--then"):
         case "down":
