@@ -99,8 +99,8 @@ class Database:
             self._connection.executemany(INSERT, rows)
             (newest,), size = self._one("SELECT last_insert_rowid()"), self._measure()
             self._run("COMMIT")
-            self._run("PRAGMA shrink_memory")  # the pages are soon read again, if need be; they had 0.2 MB
             self.newest, self.size, self._seen = newest, size, _see(self._path)
+            self._run("PRAGMA shrink_memory")  # the pages are soon read again, if need be; they had 0.2 MB
 
     def is_as_we_left_it(self) -> bool:
         """Return whether nobody has deleted, replaced or written to the file since we did.

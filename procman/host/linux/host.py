@@ -13,7 +13,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from signal import Signals
 
 from procman.core.identity import MARKER, Identity, Member
