@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.rivals.base import Rival, parent
+from bench.rivals.base import Rival, await_end, parent
 from bench.stamps import PATIENCE
 
 
@@ -107,7 +107,7 @@ class S6(Runit):
         self._tell(self._beside("s6-svscanctl"), "-t", str(self.folder / "service"))
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(PATIENCE)
+                await_end(self._process, PATIENCE)
         self._end_process()
 
     def _each(self, command: str) -> None:
