@@ -80,7 +80,10 @@ def _status(file: str | None, *, as_json: bool) -> int:
 
     try:
         project = find_project(file)
-        line = project.its_own(ask_status(project.home)) if as_json else project.ask_status()
+        if as_json:
+            line = project.its_own(ask_status(project.home))
+        else:
+            line = project.ask_status(meanwhile=_load_table)
     except Failure as failure:
         return failure.tell()
     except NotRunning:  # a prompt asks each second: which apps live on would take it 0.1 s to find out
@@ -96,6 +99,13 @@ def _status(file: str | None, *, as_json: bool) -> int:
 
     show(loads(line))
     return exits.DONE
+
+
+def _load_table() -> None:
+    """Import what shows the table."""
+    import json  # noqa: F401
+
+    from procman.cli import shown  # noqa: F401
 
 
 if __name__ == "__main__":

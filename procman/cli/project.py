@@ -12,7 +12,7 @@ from procman.control.endpoint import home_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from procman.control.protocol import Frame, Request
@@ -44,10 +44,10 @@ class Project:
         except InvalidConfig as error:
             raise FileFailure(error.render()) from error
 
-    def ask_status(self, *, wide: bool = False) -> bytes:
-        """Return the manager's status as one line of JSON; `wide` with what the trees of the apps use."""
+    def ask_status(self, *, wide: bool = False, meanwhile: Callable[[], object] | None = None) -> bytes:
+        """Return the manager's status as one line of JSON; see `control.ask` for the arguments."""
         try:
-            return self.its_own(ask_status(self.home, wide=wide))
+            return self.its_own(ask_status(self.home, wide=wide, meanwhile=meanwhile))
         except (NotRunning, Lost, Refused) as error:
             raise self.failure(error) from error
 

@@ -12,6 +12,7 @@ from procman.control import endpoint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 PATIENCE = 10.0  # seconds until a manager that says nothing is taken for stuck
@@ -40,12 +41,13 @@ class Refused(Exception):
         self.hint: str | None = frame["hint"]
 
 
-def ask_status(home: str, *, wide: bool = False) -> bytes:
+def ask_status(home: str, *, wide: bool = False, meanwhile: Callable[[], object] | None = None) -> bytes:
     """Return the manager's status as the line of JSON that it is printed as.
 
     Args:
         home: the state folder.
         wide: with what the trees of the apps use; it takes the manager 0.2 s to find that out.
+        meanwhile: called while the manager looks at the apps: 4 ms for 100 of them.
 
     Raises:
         NotRunning: no manager runs for that state folder.
@@ -56,6 +58,8 @@ def ask_status(home: str, *, wide: bool = False) -> bytes:
     with connect(home) as connection:
         try:
             _say(connection, _WIDE if wide else _STATUS)
+            if meanwhile is not None:
+                meanwhile()
             while not answer.endswith(b"\n"):
                 chunk = connection.recv(1 << 18)
                 if not chunk:
