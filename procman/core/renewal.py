@@ -10,7 +10,7 @@ from procman.core.actions import Look
 from procman.core.app import App, Ending, State
 from procman.core.config import AppConfig, CheckKind
 from procman.core.events import Moment, Remedied
-from procman.core.health import ALIVE_ALONE, healthy
+from procman.core.health import ALIVE_ALONE, CONFIRM, healthy
 from procman.core.transitions import Step, afresh, end, wait
 
 
@@ -32,6 +32,7 @@ def on_reconfigured(app: App, moment: Moment, config: AppConfig) -> Step:
 def _take_over(app: App, moment: Moment, config: AppConfig) -> App:
     """Return a living app with its timers as the new configuration wants them.
 
+    What has passed once is not asked again at once: a listener that is closed again is not up.
     One that starts has its time from its spawn on; from now on if it was held just now, so that an edit does
     not end at once what an install has delayed.
     """
@@ -40,7 +41,8 @@ def _take_over(app: App, moment: Moment, config: AppConfig) -> App:
         return replace(app, probe_at=None if steady is None or app.probing else moment.now + steady)
     if config.check.kind is CheckKind.NONE:
         return healthy(app, ALIVE_ALONE, moment, config)
-    app = replace(app, probe_at=None if app.probing else moment.now)
+    soon = moment.now + (CONFIRM if app.passes else 0.0)
+    app = replace(app, probe_at=None if app.probing else soon)
     if app.state is State.STARTING:
         assert app.spawned_at is not None, "a starting app was spawned"
         began = app.spawned_at if app.held is None else moment.now

@@ -464,6 +464,19 @@ def test_a_new_check_interval_applies_to_the_running_app() -> None:
     assert world.log == []
 
 
+def test_an_edit_does_not_bring_the_next_of_two_passes_closer() -> None:
+    world = World(replace(WEB, check=replace(WEB.check, successes=2)))
+    world.check = lambda: world.up()
+    world.send(Start())
+    while not world.app.passes:
+        world.advance(0.01)
+    passed = world.now
+    world.send(Reconfigured())
+    while world.app.state is State.STARTING:
+        world.advance(0.01)
+    assert world.now - passed == pytest.approx(0.1, abs=0.015)
+
+
 def test_taking_the_check_away_makes_an_unhealthy_app_run() -> None:
     world = running()
     world.check = lambda: world.down()
