@@ -52,7 +52,7 @@ def test_what_a_full_disk_costs_is_shown_and_over_with_new_room(project: Project
     (gap,) = [number for number, line in enumerate(lines) if line.startswith("procman: ")]
     assert re.fullmatch(LOST, lines[gap])
     assert lines[0] == "line 0 of its output"
-    assert "web: its output is stored again" in project.manager_log()
+    project.until_logged("web: its output is stored again")
 
 
 def test_a_quiet_app_need_not_print_for_its_log_to_be_mended(project: Project) -> None:

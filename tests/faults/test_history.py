@@ -114,7 +114,7 @@ def test_a_history_that_was_damaged_before_the_start_is_put_aside(project: Proje
     )
     assert second.data["event"] == "began"
     assert aside.read_bytes() == GARBAGE
-    assert first.text in project.manager_log()
+    project.until_logged(first.text)
     assert problem(project) is None
 
 

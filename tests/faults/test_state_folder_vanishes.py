@@ -161,8 +161,8 @@ def test_a_manager_that_was_quicker_is_the_only_one_and_has_every_app(site: Site
         before = project.apps()
         assert project.manager() != old
     project.until(lambda: not is_alive(old), "the end of the first")
-    assert f"manager {old} ends: another one has `{project.home}`, and every app" in project.manager_log()
-    assert "its output can't be read any more, so it is restarted" in project.manager_log()
+    project.until_logged(f"manager {old} ends: another one has `{project.home}`, and every app")
+    project.until_logged("its output can't be read any more, so it is restarted")
     assert {name: app["pids"] for name, app in project.apps().items()} == {
         name: app["pids"] for name, app in before.items()
     }

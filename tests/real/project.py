@@ -200,6 +200,10 @@ class Project:
         path = self.home / "manager.log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else "there is none"
 
+    def until_logged(self, text: str) -> None:
+        """Wait for something in the manager's own log: a line is written a moment after what it tells."""
+        self.until(lambda: text in self.manager_log(), f"`{text}` in its log")
+
     # What it stands on
 
     def port(self) -> int:

@@ -236,7 +236,7 @@ def test_after_a_kill_of_the_manager_it_is_restarted_once_and_that_is_told(proje
     assert after != before
     assert not is_alive(before)
     project.until(lambda: note.read_text().count("started") == 2, "its second start")
-    assert "its terminal ended with the former manager, so it is restarted" in project.manager_log()
+    project.until_logged("its terminal ended with the former manager, so it is restarted")
     assert project.do("attach", "--help").code == 0
 
 

@@ -139,7 +139,7 @@ def test_an_invalid_edit_changes_nothing_and_is_told(project: Project, text: str
     applied(project, lambda: project.file.write_text(text), rejected)
     config = project.status()["manager"]["config"]
     assert message in config["error"]
-    assert message in project.manager_log()
+    project.until_logged(message)
     assert message in project.do("status").out
     assert project.run("check").code == 2
     assert project.run("reload").code == 2

@@ -89,9 +89,8 @@ def test_a_smaller_budget_is_applied_as_the_manager_runs(project: Project) -> No
     project.up(table("web", command("stay")))
     before = project.manager(), project.app("web")["pid"]
     project.write(table("web", command("stay")), head=small)
-    project.until(lambda: "[manager]" in project.manager_log(), "the edit is applied")
 
-    assert "the file was applied: live [manager] `history.max_size`, `history.keep`" in project.manager_log()
+    project.until_logged("the file was applied: live [manager] `history.max_size`, `history.keep`")
     assert (project.manager(), project.app("web")["pid"]) == before
     assert project.status()["manager"]["history_problem"] is None
     project.write(table("web", command("stay")))

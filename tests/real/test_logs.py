@@ -177,6 +177,7 @@ def test_a_pattern_that_would_take_ages_holds_up_neither_command_nor_manager(
     project.until_app("api", state="running")
     assert time.monotonic() - began < PATIENCE / 2
     project.until_app("web", state="running")
+    project.until_logged("its check for")
     told = [line for line in project.manager_log().splitlines() if "its check for" in line]
     assert len(told) == 1
     assert f"web: its check for `{CATASTROPHIC}|ready` took more than 50 ms on a line of 61 char" in told[0]

@@ -34,7 +34,7 @@ def test_an_edit_that_is_asked_about_waits_for_a_reload(project: Project) -> Non
     assert "`procman reload` applies it" in shown
     assert "stale: `env.COLOUR` differs in the edited file" in shown
     assert 'env.COLOUR: none -> "red"' in project.do("plan").out
-    assert "the file was edited and is not applied" in project.manager_log()
+    project.until_logged("the file was edited and is not applied")
     assert (pid(project, "web"), pid(project, "other")) == (web, other)
     assert "the file is applied: restart web" in project.do("reload").out
     project.until(lambda: pid(project, "web") not in (None, web), "web is restarted")

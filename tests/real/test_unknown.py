@@ -223,7 +223,7 @@ def test_a_port_that_it_closes_is_noticed_at_once_and_the_app_replaced(project: 
     server = project.start(check_interval='"5m"', check='{ failures = 2, retry_interval = "100ms" }')
     os.kill(server, signal.SIGUSR1)
     project.until_app("web", state="running", restarts=1, verdict="unknown")
-    assert "running -> unhealthy: nothing listens on port" in project.manager_log()
+    project.until_logged("running -> unhealthy: nothing listens on port")
     assert is_alive(project.server(after=server))
     assert not is_alive(server)
 
