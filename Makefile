@@ -29,9 +29,10 @@ PLATFORMS := linux $(if $(wildcard procman/host/macos),darwin) $(if $(wildcard p
 PYTHON_SOURCES := $(wildcard procman tests bench)
 TYPED_SOURCES := $(wildcard procman tests/fakes tests/simulation/world)
 
-# Build requirements are pinned too: pip reads the first name before version 25.3, the second from then on.
-INSTALL := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Build requirements are pinned too, for which pip has to be new. The scripts that it makes of commands take 3 ms
+# less than those of the pip that comes with Python 3.11.
+INSTALL := PIP_BUILD_CONSTRAINT=constraints.txt \
+	$(VENV_PYTHON) -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 # `ensurepip` is what Debian leaves out where python3-venv is not installed.
 IS_USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
@@ -85,12 +86,12 @@ clean: ## stop the example and remove what make, the tests and npm have made
 
 .venv/installed: .venv/interpreter pyproject.toml constraints.txt
 	@echo 'installing procman into .venv'
-	@$(INSTALL) -e .
+	@$(INSTALL) --upgrade pip && $(INSTALL) -e .
 	@touch $@
 
 .venv/installed-dev: .venv/interpreter pyproject.toml constraints.txt
 	@echo 'installing procman and the tools of its tests into .venv'
-	@$(INSTALL) -e '.[dev]'
+	@$(INSTALL) --upgrade pip && $(INSTALL) -e '.[dev]'
 	@touch .venv/installed $@
 
 # Looked at in every run, written (and so newer than what depends on it) only when .venv is made anew.

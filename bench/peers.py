@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 SUPERVISOR = "4.3.0"
@@ -55,11 +56,14 @@ def honcho() -> Peer:
 
 
 def _from_pypi(package: str, version: str, command: str) -> Peer:
-    folder = _cache() / f"{package}-{version}"
+    ours = metadata.version("pip")  # older ones make slower scripts of commands: none is to have those alone
+    folder = _cache() / f"{package}-{version}-by-pip-{ours}"
     found = folder / "bin" / command
     if not found.exists():
+        python = str(folder / "bin" / "python")
         _run(sys.executable, "-m", "venv", str(folder))
-        _run(str(folder / "bin" / "pip"), "install", "--quiet", f"{package}=={version}")
+        _run(python, "-m", "pip", "install", "--quiet", "--upgrade", f"pip=={ours}")
+        _run(python, "-m", "pip", "install", "--quiet", f"{package}=={version}")
     return Peer(version, str(found), {})
 
 
