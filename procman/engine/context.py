@@ -42,10 +42,10 @@ class _Gap:
 
 
 class _Look(Frozen):
-    """What was found for a run that starts."""
+    """What was found for a run."""
 
     generation: int
-    at: float  # monotonic; at first, when the run was born
+    at: float  # monotonic; at first of a start, when the run was born
     reason: str | None = None
 
 
@@ -65,6 +65,7 @@ class Context:
         self._operations: tuple[Operation, ...] = ()
         self._looked_at = -math.inf
         self._starting: dict[str, _Look] = {}  # the newest one of each app
+        self._found: dict[str, _Look] = {}  # what has explained the newest failed check of each app
 
     # time that nobody saw
 
@@ -125,7 +126,14 @@ class Context:
             return did_not_run(now - due)
         app = supervised.app
         if app.state is not State.STARTING:
-            return self._why(supervised, members)
+            found = self._why(supervised, members)
+            before = self._found.pop(supervised.name, None)
+            if found is not None:
+                self._found[supervised.name] = _Look(app.generation, now, found)
+            elif due is not None and before is not None and app.last_outcome is Outcome.HELD:
+                # The debugger has left while the app was asked: it stood still for a part of that time.
+                return before.reason if before.generation == app.generation else None
+            return found
         look = self._starting.get(supervised.name)
         if look is None or look.generation != app.generation:
             look = _Look(app.generation, now if app.spawned_at is None else app.spawned_at)

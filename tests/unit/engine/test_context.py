@@ -222,6 +222,16 @@ def test_a_debugger_explains_a_failure_until_it_lets_go(place: Place) -> None:
     assert place.why() is None
 
 
+def test_a_check_in_which_a_debugger_has_left_says_nothing_and_the_next_one_does(place: Place) -> None:
+    place.machine.trace(place.leader, "gdb (pid 99)")
+    stopped = place.why()
+    place.app.app = replace(place.app.app, last_outcome=Outcome.HELD)
+    place.machine.trace(place.leader, None)
+    began = place.host.now()
+    asked = [place.context.why_held(place.app, (), began, began + 0.2) for _ in range(2)]
+    assert asked == [stopped, None]
+
+
 def test_sigstop_explains_nothing(place: Place) -> None:
     place.machine.signal(place.leader, "SIGSTOP")
     place.host.advance(0.1)
