@@ -414,13 +414,14 @@ class Engine:
             self._circle.stop([name], events.Stop(why))
             return
         app = config.apps[name]
+        wanted = app.autostart
         if change.was is not None and not self._circle.rename(change.was, app):
+            wanted = self.apps[change.was].wanted
             self._apply(AppChange(change.was, Verb.REMOVE), config)
-            self._apply(AppChange(name, Verb.ADD), config)
-            return
+            change = AppChange(name, Verb.ADD)
         if change.verb is Verb.ADD and name not in self._circle.supervised:
             self._circle.add(app)
-            if app.autostart:
+            if wanted:
                 self._circle.put(name, events.Start("added to the file"))
             return
         supervised = self._circle.supervised[name]
@@ -428,7 +429,7 @@ class Engine:
         supervised.capture.set_budget(app.logs)
         failed = supervised.app.wanted and supervised.app.state is State.FAILED
         if change.verb is Verb.ADD:  # it was removed and is back before it was gone
-            if app.autostart:
+            if wanted:
                 self._want(name, events.Restarted("it is back in the file"))
         elif failed or (change.verb is Verb.RESTART and supervised.app.wanted):
             self._circle.put(name, events.Restarted(f"restarted: {change.keys} changed in the file"))

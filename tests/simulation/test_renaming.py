@@ -190,16 +190,33 @@ def test_a_log_in_the_way_makes_it_another_app(found: Found) -> None:
     assert before not in village.machine.processes
 
 
-def test_a_rename_during_a_stop_makes_it_another_app(found: Found) -> None:
-    village = found()
-    village.machine.programs["node worker.js"] = Program(ignores=frozenset({"SIGTERM"}))
-    village.engine.restart(["worker"])
-    village.until(village.is_up)
+def test_a_rename_during_a_stop_makes_it_another_app_which_is_wanted_no_more(found: Found) -> None:
+    village = deaf_worker(found)
     village.engine.stop(["worker"])
+    village.advance(0.5)
+    village.edit("[apps.worker]", "[apps.jobs]")
+    village.until(lambda: set(village.states()) == {"api", "web", "jobs"}, within=30)
+    village.advance(5)
+    assert village.states()["jobs"] == "stopped"
+    assert village.starts("node worker.js") == 2
+
+
+def test_a_rename_during_a_restart_makes_it_another_app_which_is_wanted(found: Found) -> None:
+    village = deaf_worker(found)
+    village.engine.restart(["worker"])
     village.advance(0.5)
     village.edit("[apps.worker]", "[apps.jobs]")
     village.until(lambda: "worker" not in village.states() and village.is_up(), within=30)
     assert set(village.states()) == {"api", "web", "jobs"}
+
+
+def deaf_worker(found: Found) -> Village:
+    """Return a village whose worker has to be killed."""
+    village = found()
+    village.machine.programs["node worker.js"] = Program(ignores=frozenset({"SIGTERM"}))
+    village.engine.restart(["worker"])
+    village.until(village.is_up)
+    return village
 
 
 def test_a_name_that_goes_to_and_fro_is_one_process(found: Found) -> None:
