@@ -6,6 +6,7 @@ A promise compares what the manager does with `truth`, never with what the manag
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 from procman.core.app import ALIVE, App, State
@@ -286,8 +287,8 @@ class Promises:
         marker = self._world.truth.marker(name)
         if self._world.truth.stands_until + AT_ONCE >= self._now or marker is None:
             return marker is not None
-        condition = self._world.truth.conditions[marker]
-        return self._now - condition.since <= AT_ONCE or condition.now == "good"
+        ended_at = self._world.machine.ended_at.get(marker, -math.inf)
+        return self._now - ended_at <= AT_ONCE or self._world.truth.conditions[marker].now == "good"
 
     def _is_not_too_soon(self, app: str, marker: str) -> None:
         """Look whether a restart that nobody asked for keeps to the backoff and to the limit of starts."""

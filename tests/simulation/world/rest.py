@@ -9,7 +9,7 @@ from procman.core.config import Condition, Restart
 from procman.engine.supervised import Supervised
 from tests.simulation.world.bounds import SLACK, end_budget, own_bound
 from tests.simulation.world.happenings import calm_down
-from tests.simulation.world.table import ENDS_WELL, SERVERS, Table
+from tests.simulation.world.table import SERVERS, Table
 from tests.simulation.world.watched import Broken, WatchedHost
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ class Rest:
 
     def _should_come_up(self, name: str) -> bool:
         table = self._table(name)
-        return table.comes_up and (table.port is None) == (table.program not in SERVERS)
+        serves = table.program in SERVERS
+        return table.comes_up and (table.port is not None) == serves and table.start_timeout > table.up_after
 
     def _comes(self, name: str, how: Condition) -> bool:
         """Return whether an app has reached, for good, what another one waits for."""
@@ -128,8 +129,7 @@ class Rest:
             return False
         if how is Condition.COMPLETED:
             ended = found.app.last_exit  # unseen, it is not believed to have been well
-            well = found.app.state is State.COMPLETED and ended is not None and ended.code is not None
-            return well and self._table(name).program in ENDS_WELL
+            return found.app.state is State.COMPLETED and ended is not None and ended.code == 0
         return found.app.state is State.RUNNING and self._should_come_up(name)
 
     def close_down(self) -> None:

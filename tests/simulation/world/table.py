@@ -44,7 +44,6 @@ WORKERS: Mapping[str, Program] = {
 PROGRAMS: Mapping[str, Program] = {**SERVERS, **WORKERS}
 COMES_UP = frozenset({*SERVERS, *WORKERS}) - {"flaps", "mute", "crashes", "task", "badtask", "leaves"}
 SAYS = frozenset({"says", "talks"})  # the line that a `log` check waits for
-ENDS_WELL = frozenset({"task", "leaves"})
 ENDS = frozenset({"crashes", "task", "badtask", "leaves"})
 
 
@@ -83,6 +82,11 @@ class Table:
     def comes_up(self) -> bool:
         """Whether its program comes up and stays up, as far as its check can tell."""
         return self.program in COMES_UP and (self.check != "log" or self.program in SAYS)
+
+    @property
+    def up_after(self) -> float:
+        """Seconds after which its program listens, if it does."""
+        return max((each.after for each in PROGRAMS[self.program].listens), default=0.0)
 
     def text(self, known: frozenset[str]) -> str:
         """Return it as one writes it; what is not `known` can't be depended on."""

@@ -6,13 +6,14 @@ All that is known of a run is kept under its marker, which its processes carry f
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from procman.core.app import State
 from procman.core.config import AppConfig, CheckKind, Config, PortPolicy, Reload
 from procman.core.identity import MARKER
 from procman.core.order import with_dependencies
+from procman.core.plan import make_plan
 from procman.host.base import SpawnError
 from tests.fakes.machine import Process, Socket
 from tests.simulation.world.table import is_of
@@ -309,33 +310,37 @@ class Truth:
             raise Broken(
                 "no edit is applied before somebody asks for it", f"reload is {config.manager.reload.value}"
             )
-        gone = [name for name in before if name not in after]
+        renamed = {each.name: each.was for each in make_plan(was, config).changes if each.was is not None}
         for name, app in after.items():
-            if name not in before:
-                twins = [old for old in gone if replace(before[old], name=name, family=app.family) == app]
-                added = app.autostart or self.wish.get(name, False)
-                self.wish[name] = engine.apps[name].wanted if twins else added
+            if name in renamed:
+                self._renamed(renamed[name], name)
+            elif name not in before:
+                self.wish[name] = app.autostart or self.wish.get(name, False)
                 self.excuse(name)
-                for old in twins:
-                    self._renamed(old, name)
             elif before[name] != app:
-                self._changed(name, is_started_anew(before[name], app))
-        for name in gone:
-            self.wish.pop(name, None)
+                self._changed(before[name], app)
+        for name in before:
+            if name not in after:
+                self.wish.pop(name, None)
 
     def _renamed(self, old: str, new: str) -> None:
         """Know what an app has done under another name; what lives of it is seen at its run."""
+        self.wish[new] = self.wish.get(old, False)
+        self.excuse(new)
         self.every_try[new] = self.every_try.pop(old, [])
         self._world.promises.upkeep.timetable.renamed(old, new)
         for marker, leader in self.leaders.items():
             if self.home[marker] == old and leader.end is not None:
                 self.home[marker] = new
 
-    def _changed(self, name: str, anew: bool) -> None:
-        if anew or name in self._failed:  # one that had failed is started again by any edit
+    def _changed(self, old: AppConfig, new: AppConfig) -> None:
+        name = new.name
+        if is_started_anew(old, new) or name in self._failed:  # which is started again by any edit
             self.excuse(name)
         elif name in self.tries:
             self.tries[name].lenient = True
+            if not old.give_up.starts:  # nobody counts them without a limit
+                self.tries[name].counted.clear()
 
 
 def is_started_anew(old: AppConfig, new: AppConfig) -> bool:

@@ -59,6 +59,7 @@ class Upkeep:
         self.timetable = Timetable(world)
         self._over: dict[str, _Over] = {}
         self._saved: dict[str, float] = {}  # when each watched file was saved
+        self._ending: dict[str, float] = {}  # when each app was last begun to be ended
         self._loops: set[str] = set()  # apps that changes restart no more
 
     @property
@@ -138,19 +139,17 @@ class Upkeep:
         (watched,) = self._everyone()[told.app].config.watch or ("",)
         saved = self._saved.get(watched.removeprefix("src/"), -math.inf)
         late = max(self._world.truth.stands_until, saved)
-        if self._now - late > NOTICED_AFTER + SETTLE + SLACK + self._was_ending(told):
+        decided = self._ending[told.app] if told.old == State.STOPPING.value else self._now
+        if decided - late > NOTICED_AFTER + SETTLE + SLACK:
             raise Broken("no restart for a file that has not changed", f"{told.app}: {told.reason}")
-
-    def _was_ending(self, told: Transition) -> float:
-        """Return for how long an app was ended already when the change came."""
-        supervised = self._everyone()[told.app]
-        return supervised.config.stop_timeout + FOLLOWED if told.old == State.STOPPING.value else 0.0
 
     # what is told
 
     def on_transition(self, told: Transition) -> None:
         """Look at a decision for which something around the run was the reason; it may excuse a new run."""
         truth = self._world.truth
+        if told.new == State.STOPPING.value:
+            self._ending[told.app] = self._now
         if told.reason.startswith(CHANGED) and told.new in (State.STOPPING.value, State.WAITING.value):
             self._file_has_changed(told)
             truth.excuse(told.app)

@@ -46,10 +46,12 @@ class WatchedMachine(Machine):
         super().__init__()
         self.changes = 0
         self.printed: set[str] = set()  # markers of the runs that have printed what a `log` check waits for
+        self.ended_at: dict[str, float] = {}  # by marker, when a process of a run last ended
 
     def end(self, process: Process, end: Ended) -> None:
         """End a process now."""
         self.changes += 1
+        self.ended_at[process.environment.get(MARKER, "")] = self.now
         super().end(process, end)
 
     def close(self, socket: Socket) -> None:
