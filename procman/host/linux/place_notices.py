@@ -57,12 +57,15 @@ class PlaceNotices:
         try:
             watched = self._watch_all(places)
         except OSError:  # no watch or instance is left, or a folder has gone since it was looked at
-            self.work, self._retry_at = False, self._loop.time() + ARM_AGAIN_AFTER
+            self._do_without()
             return
         for number in self._watched.keys() - watched.keys():
             with contextlib.suppress(OSError):  # what it watched is gone
                 inotify.call("inotify_rm_watch", self._descriptor, number)
         self.work, self._watched = True, watched
+
+    def _do_without(self) -> None:
+        self.work, self._retry_at = False, self._loop.time() + ARM_AGAIN_AFTER
 
     def close(self) -> None:
         """Notice nothing any more."""
@@ -90,6 +93,11 @@ class PlaceNotices:
         try:
             found = os.read(self._descriptor, inotify.BUFFER)
         except BlockingIOError:
+            return
+        except OSError:  # what there is to read would wake us again at once, and for ever
+            self.close()
+            self._do_without()
+            self._on_notice()
             return
         at, matters = 0, False
         while at < len(found):

@@ -128,3 +128,21 @@ def test_a_limit_that_was_reached_is_tried_again_a_minute_later(
     watched.loop.now += place_notices.ARM_AGAIN_AFTER
     watched.want()
     assert watched.notices.work
+
+
+def test_what_cannot_be_read_wakes_nobody_and_is_tried_again_a_minute_later(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int, most: int) -> bytes:
+        raise OSError(errno.EIO, "cannot be read")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(place_notices.os, "read", fail)
+        watched.file.write_text("b")
+        assert watched.heard() == 1, "what has changed meanwhile is to be looked for"
+    assert not watched.loop.readers
+    assert not watched.notices.work
+    watched.loop.now += place_notices.ARM_AGAIN_AFTER
+    watched.want()
+    watched.file.write_text("c")
+    assert watched.heard() == 1
