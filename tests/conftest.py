@@ -22,6 +22,10 @@ settings.register_profile("dev", max_examples=50, **BUSY)
 settings.register_profile("ci", max_examples=200, derandomize=True, print_blob=True, **BUSY)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+# A shell that starts `make test &` ignores it for all of them, and commands are ended by it in tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 PATIENCE_S = 1.0  # a thread that was told to end may need a moment to close what it holds
 
 

@@ -36,6 +36,15 @@ backoff = { initial = "50ms", max = "100ms" }
 """
 
 
+class Begun(subprocess.Popen[str]):
+    """A command that is under way; one of which something was not as expected is not waited for."""
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *rest)
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What became of one command."""
@@ -125,11 +134,9 @@ class Project:
                 ) from None
         return Done(process.returncode, out, err)
 
-    def begin(
-        self, *words: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[str]:
+    def begin(self, *words: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Begun:
         """Start a command of procman."""
-        return subprocess.Popen(
+        return Begun(
             [*self.procman, *words],
             cwd=cwd or self.folder,
             env={**self.environment, **(env or {})},
