@@ -102,6 +102,7 @@ class Truth:
 
     def on_spawned(self, marker: str, process: Process) -> None:
         """Know the first process of a run."""
+        self.leaders.pop(marker, None)  # an app without a log counts its runs anew after `down`
         self.leaders[marker] = process
         self.conditions[marker] = Condition(bad_at=self._now, since=self._now)
         if process.command != "prepare":
