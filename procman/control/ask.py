@@ -54,10 +54,24 @@ def ask_status(home: str, *, wide: bool = False, meanwhile: Callable[[], object]
         Lost: it does not answer.
         Refused: it does not want to.
     """
+    try:
+        answer = _receive(home, _WIDE if wide else _STATUS, meanwhile)
+    except Lost:  # one that was killed a moment ago still took the question: then nobody listens any more
+        connect(home).close()
+        raise
+    if answer.startswith(_ERROR):
+        from procman.control.protocol import decode
+
+        raise Refused(decode(answer))
+    return answer
+
+
+def _receive(home: str, question: bytes, meanwhile: Callable[[], object] | None) -> bytes:
+    """Return the one line of an answer; raises `NotRunning` or `Lost`."""
     answer = bytearray()
     with connect(home) as connection:
         try:
-            _say(connection, _WIDE if wide else _STATUS)
+            _say(connection, question)
             if meanwhile is not None:
                 meanwhile()
             while not answer.endswith(b"\n"):
@@ -67,10 +81,6 @@ def ask_status(home: str, *, wide: bool = False, meanwhile: Callable[[], object]
                 answer += chunk
         except (TimeoutError, ConnectionError) as error:
             raise Lost(why(error)) from error
-    if answer.startswith(_ERROR):
-        from procman.control.protocol import decode
-
-        raise Refused(decode(bytes(answer)))
     return bytes(answer)
 
 
