@@ -71,13 +71,12 @@ class Server:
         signal.signal(signal.SIGUSR2, lambda *_: self._break())
         say(f"listens on {self._listeners[0].getsockname()[1]}")
 
-    def serve(self, seconds: float) -> None:
-        """Answer for so long."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
+    def serve(self) -> None:
+        """Answer."""
+        while True:
             if self._told_to_close and self._listeners:
                 self._close()
-            ready, _, _ = select.select(self._listeners, [], [], min(left, 0.02))
+            ready, _, _ = select.select(self._listeners, [], [], 0.02)
             for each in ready:
                 self._answer(each)
 
@@ -104,11 +103,11 @@ class Server:
 
 
 def serve(options: Options) -> None:
-    """Serve; for `for=` seconds, then exit with `code=`."""
+    """Serve; exit with `code=` at SIGALRM."""
     if "deaf" in options:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Server(options).serve(float(options.get("for", 1e6)))
-    sys.exit(int(options.get("code", 0)))
+    signal.signal(signal.SIGALRM, lambda *_: sys.exit(int(options["code"])))
+    Server(options).serve()
 
 
 def leave(options: Options) -> None:
@@ -198,14 +197,14 @@ def fork(child: Callable[[], None]) -> int:
 
 def parent(options: Options) -> None:
     """Serve from a child process, as npm does from a grandchild; the leader waits and follows its end."""
-    pid = fork(lambda: Server(options).serve(1e6))
+    pid = fork(lambda: Server(options).serve())
     _, status = os.waitpid(pid, 0)
     sys.exit(os.waitstatus_to_exitcode(status) % 256)
 
 
 def watcher(options: Options) -> None:
     """Serve from a child process, and live on without a port when it dies: nodemon after a syntax error."""
-    pid = fork(lambda: Server(options).serve(1e6))
+    pid = fork(lambda: Server(options).serve())
     os.waitpid(pid, 0)
     say("app crashed - waiting for file changes")
     sleep_forever()
@@ -216,7 +215,7 @@ def daemon(options: Options) -> None:
 
     def first() -> None:
         os.setsid()
-        fork(lambda: Server(options).serve(1e6))
+        fork(lambda: Server(options).serve())
 
     os.waitpid(fork(first), 0)
     if "stays" in options:

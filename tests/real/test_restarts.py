@@ -25,8 +25,9 @@ def replaced(project: Project, old: int, name: str = "web", restarts: int = 1) -
 
 def test_an_app_that_crashes_is_replaced(project: Project) -> None:
     port = project.port()
-    project.up(table("web", command("serve", **{"for": 0.6}, code=3), port=port))
+    project.up(table("web", command("serve", code=3), port=port))
     old = first(project)
+    os.kill(old, signal.SIGALRM)
     app = replaced(project, old)
     last = app["last_exit"]
     assert (last["code"], last["signal"]) == (3, None)
