@@ -7,6 +7,7 @@ app has two pipes, so 1,000 apps are 0.7 MB. Here it is an entry of a dictionary
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 import sys
 from collections.abc import Callable
@@ -31,13 +32,14 @@ class Readiness:
         Raises:
             OSError: no memory, or /proc/sys/fs/epoll/max_user_watches is reached.
         """
-        self._epoll.register(descriptor, select.EPOLLIN)
+        with contextlib.suppress(FileExistsError):  # the kernel would not let go of it
+            self._epoll.register(descriptor, select.EPOLLIN)
         self._callbacks[descriptor] = callback
 
     def remove_reader(self, descriptor: int) -> None:
         """Watch it no longer, if it was; the descriptor is still open."""
         if self._callbacks.pop(descriptor, None) is not None:
-            self._epoll.unregister(descriptor)
+            self._let_go(descriptor)
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -45,11 +47,17 @@ class Readiness:
         self._epoll.close()
         self._callbacks.clear()
 
+    def _let_go(self, descriptor: int) -> None:
+        with contextlib.suppress(OSError):  # closing it does the same, and until then it is asked for again
+            self._epoll.unregister(descriptor)
+
     def _look(self) -> None:
         ready = self._epoll.poll(0, MOST_AT_A_TIME)
         for descriptor, callback in [(each, self._callbacks.get(each)) for each, _ in ready]:
             # One before it may have closed the descriptor, and its number may be that of another one by now.
             if callback is None or self._callbacks.get(descriptor) is not callback:
+                if descriptor not in self._callbacks:
+                    self._let_go(descriptor)
                 continue
             try:
                 callback()

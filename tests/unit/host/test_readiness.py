@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -132,3 +133,38 @@ def test_after_its_end_nobody_is_called_back(rig: Rig) -> None:
     rig.turn(2)
 
     assert seen == []
+
+
+class Stubborn:
+    """An epoll that lets go of nothing at first."""
+
+    def __init__(self, epoll: Any) -> None:
+        self._epoll, self.refuses = epoll, True
+        self.register, self.poll, self.close, self.fileno = (
+            epoll.register,
+            epoll.poll,
+            epoll.close,
+            epoll.fileno,
+        )
+
+    def unregister(self, descriptor: int) -> None:
+        if self.refuses:
+            raise OSError(errno.ENOMEM, "no memory")
+        self._epoll.unregister(descriptor)
+
+
+def test_what_the_kernel_does_not_let_go_of_calls_nobody_and_can_be_watched_again(rig: Rig) -> None:
+    stubborn = rig.readiness._epoll = Stubborn(rig.readiness._epoll)  # type: ignore[assignment]
+    pipe, seen = rig.full_pipe(), list[int]()
+    rig.readiness.add_reader(pipe, lambda: seen.append(1))
+    rig.readiness.remove_reader(pipe)
+    rig.turn(3)
+    assert seen == []
+    rig.readiness.add_reader(pipe, lambda: seen.append(2))
+    rig.turn()
+    assert seen == [2]
+    rig.readiness.remove_reader(pipe)
+    stubborn.refuses = False
+    rig.turn()
+    assert stubborn.poll(0) == [], "it is asked again to let go"
+    assert not rig.failures
