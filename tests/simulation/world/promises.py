@@ -211,7 +211,7 @@ class Promises:
         if not condition.was_good:
             raise Broken("nothing is called up that never was", f"{app}: {reason}")
         assert self._world.manager is not None, "there is a manager"
-        long = self._now - condition.bad_at
+        long = self._now - condition.steady_since
         at_once = check.kind is CheckKind.LOG or self._world.manager._began > condition.bad_at
         if not at_once and long < CONFIRM * (check.successes - 1) - AT_ONCE:
             raise Broken("nothing is called up before its `successes`", f"{app} after {long:.3f}s: {reason}")

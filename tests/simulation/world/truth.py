@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from procman.core.app import State
 from procman.core.config import AppConfig, CheckKind, Config, PortPolicy, Reload
 from procman.core.identity import MARKER
+from procman.core.health import CONFIRM
 from procman.core.order import with_dependencies
 from procman.core.plan import make_plan
 from procman.host.base import SpawnError
@@ -37,6 +38,7 @@ class Condition:
     good_since: float | None = None
     was_good: bool = False  # or may have been: nobody could tell
     since: float = -math.inf  # when it became as it is now
+    steady_since: float = math.inf  # since when it is not bad, but for moments that no two checks need have met
 
     def good_for(self, now: float) -> float:
         """Return for how many seconds it has been good by now, without a break."""
@@ -203,8 +205,10 @@ class Truth:
         for name, app in config.enabled_apps().items():
             is_new = self._lossy or name not in old or name in self._preparing
             lost_its_terminal = app.tty and not upgraded
-            if is_new or lost_its_terminal or is_started_anew(old[name], app):
+            if is_new or lost_its_terminal:
                 self.excuse(name)
+            elif old[name] != app:
+                self._changed(old[name], app)
 
     def _believe_what_lives(self) -> None:
         """Take a run for what its processes show: its name, and the oldest of them for its first one."""
@@ -265,6 +269,9 @@ class Truth:
 
     def _see(self, condition: Condition, seen: str) -> None:
         now = self._now
+        recovers = condition.now == "bad" and seen != "bad"
+        if recovers and (condition.steady_since == math.inf or now - condition.since > CONFIRM):
+            condition.steady_since = now
         if condition.now == "bad" or seen == "bad":
             condition.bad_at = now
         if seen == "good":
