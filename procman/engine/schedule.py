@@ -59,7 +59,7 @@ class Schedules:
     def run_now(self, supervised: Supervised) -> None:
         """Let an app start that somebody wants now; what it waits for then is not its time."""
         planned = self._plan(supervised)
-        if planned is not None:
+        if planned is not None and supervised.app.state not in RUNS:
             planned.due = True
 
     def take_back(self, supervised: Supervised) -> None:
@@ -84,7 +84,7 @@ class Schedules:
         planned = self._plan(supervised)
         assert planned is not None, "it has a schedule"
         if app.state is State.FAILED or (app.state in RUNS and supervised.run is not None):
-            planned.due = False  # not where no process could be made: it is tried again
+            self._use_up(planned)  # not where no process could be made: it is tried again
         elif app.ending is Ending.RESTART and not is_new:
             planned.due = True  # what is ended for a new run is not left half done until its next time
         if app.state is State.COMPLETED:
@@ -113,10 +113,22 @@ class Schedules:
             self._arm()
         return known
 
+    def _use_up(self, planned: _Planned) -> None:
+        """Let a run that was made, or given up, be that of all times which have come, seen or not yet."""
+        if planned.due:
+            planned.due = False
+            after = next_time(planned.expression, self._host.wall(), self._host.zone())
+            planned.next = max(planned.next, after)
+
     def _since(self, supervised: Supervised) -> float:
         """Return since when its times count: one that came while no manager ran is not passed over."""
-        wall, waited_for = self._host.wall(), supervised.app.starts_at
-        return wall if waited_for is None else min(wall, waited_for - 1.0)
+        wall, app = self._host.wall(), supervised.app
+        since = wall
+        if app.starts_at is not None:
+            since = app.starts_at - 1.0
+        elif app.state is State.FAILED:  # its times until then are over; 1 s, for two clocks are compared
+            since = wall - (self._host.now() - app.since) + 1.0
+        return min(wall, since)
 
     def _arm(self) -> None:
         if self._timer is not None:

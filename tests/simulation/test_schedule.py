@@ -156,6 +156,29 @@ def test_a_time_just_missed_is_made_up_for(village: Village) -> None:
     assert runs(village) == 1
 
 
+def test_a_time_just_missed_is_not_made_up_for_after_a_run_that_somebody_wanted(village: Village) -> None:
+    village.up()
+    village.machine.suspended += 2640  # until 10:00:40, which the manager sees within a minute
+    village.engine.start(["backup"])
+    village.advance(31)
+    assert seen(village)["message"] == "next run at 2026-11-23 11:00"
+    village.advance(1800)
+    assert (runs(village), problems(village)) == (1, [])
+
+
+def test_a_time_just_missed_by_a_run_is_told_though_somebody_wants_what_runs(tmp_path: Path) -> None:
+    village = begin(tmp_path, BACKUP, Program(exits_after=5000.0))
+    village.up()
+    village.engine.start(["backup"])
+    village.advance(5)
+    village.machine.suspended += 2640
+    village.engine.start(["backup"])
+    village.advance(61)
+    (told,) = problems(village)
+    assert told.startswith("its run of 2026-11-23 10:00 was left out: the one before is not over")
+    village.end()
+
+
 def test_a_clock_that_is_set_back_by_a_day_is_believed(village: Village) -> None:
     village.up()
     village.machine.suspended -= 86400
@@ -253,6 +276,17 @@ def test_a_run_that_could_not_be_made_is_tried_again(village: Village, killed: b
     assert clock(village) == "2026-11-23 10:00"
 
 
+def test_a_run_that_nobody_can_make_is_given_up_until_its_next_time(village: Village) -> None:
+    village.up()
+    village.machine.refusal = Stage.EXECUTE, errno.ENOENT
+    village.until(lambda: state(village) == "failed", within=4000, step=5)
+    village.machine.refusal = None
+    village.advance(1800)
+    assert (runs(village), state(village)) == (0, "failed")
+    village.until(lambda: runs(village) == 1, within=4000, step=5)
+    assert clock(village) == "2026-11-23 11:00"
+
+
 def test_an_edit_of_its_command_begins_a_run_anew_that_is_under_way(village: Village) -> None:
     village.machine.programs["node other.js"] = Program(exits_after=5.0)
     village.up()
@@ -273,12 +307,20 @@ def test_an_edit_while_it_waits_begins_nothing(village: Village) -> None:
 
 
 @pytest.mark.parametrize("late", [5.0, 600.0])
+@pytest.mark.parametrize("has_failed", [False, True])
 def test_a_time_that_comes_while_no_manager_runs_is_made_up_for_or_told(
-    village: Village, late: float
+    village: Village, has_failed: bool, late: float
 ) -> None:
+    if has_failed:  # an hour before
+        village.machine.suspended -= 3600
     village.up()
     waits_until = village.engine.apps["backup"].starts_at
     assert waits_until is not None
+    if has_failed:
+        village.machine.refusal = Stage.EXECUTE, errno.ENOENT
+        village.until(lambda: state(village) == "failed", within=4000, step=5)
+        village.machine.refusal = None
+        waits_until += 3600
     village.kill_manager()
     village.machine.advance(waits_until - village.host.wall() + late)
     village.manage()
