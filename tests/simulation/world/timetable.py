@@ -1,6 +1,8 @@
 """Schedules as they really are: their times, counted apart from the engine, and what becomes of each.
 
-A time that comes is due until a run has begun, or until somebody was told that it is left out.
+A time that comes is due until a run has begun, or until somebody was told that it was given up or left out.
+The manager looks at the clock once a minute. Of a time that it may have seen or not, for the clock was set in
+between, a run may begin and need not.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ BEGINS = {  # 20 s before a time of each schedule
     "autumn": datetime(2026, 10, 25, 0, 29, 40, tzinfo=UTC),  # 3:00 becomes 2:00 half an hour later
     "autumn again": datetime(2026, 10, 25, 1, 29, 40, tzinfo=UTC),  # which is 2:29 once more
 }
+TO_COME = frozenset({State.WAITING, State.PREPARING, State.BACKOFF})  # for what it needs, if not for its time
 ON_TIME = "started by its schedule"
 WAITS_AGAIN = "waits for its next run"
 LEFT_OUT = "was left out"
@@ -60,14 +63,54 @@ def _half_past_two(day: date, machine: Machine) -> float:
     return at.timestamp() if exists else at.timestamp() - 30 * 60
 
 
+def _stands(world: World) -> bool:
+    """Return whether the manager looks at nothing now, or did not until just now."""
+    return world.truth.stands_until + SLACK > world.machine.now
+
+
+class _Wall:
+    """The clock on the wall, and where the manager may have seen it last: it looks once a minute.
+
+    Attributes:
+        now: what it shows, in seconds since the epoch.
+        highest: what it has shown at most since the manager's newest look, whenever that was.
+        is_set_back: the manager may see now that it is so far behind that schedules begin anew.
+        is_seen: the manager has seen so by now.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.now = self.highest = 0.0
+        self.is_set_back = self.is_seen = False
+        self._ahead: dict[float, float] = {}  # how far it was ahead of the machine's own, until when
+
+    def look(self) -> None:
+        """Look at it."""
+        machine = self._world.machine
+        ahead = EPOCH + machine.suspended + machine.set_by
+        self.now = machine.now + ahead
+        self._ahead[ahead] = machine.now
+        self.is_set_back = ahead < max(self._ahead) - BACK
+        if not _stands(self._world):
+            fresh = machine.now - SLEEP - SLACK
+            self._ahead = {each: until for each, until in self._ahead.items() if until >= fresh}
+        self.highest = max(each + until for each, until in self._ahead.items())
+        self.is_seen = self.is_set_back and ahead >= max(self._ahead) - BACK
+
+    def nobody_looked(self) -> None:
+        """Know that a new manager has seen nothing of it."""
+        self._ahead.clear()
+        self.look()
+
+
 @dataclass(slots=True)
 class _Planned:
     """A schedule that somebody wants to be kept."""
 
     expression: str
-    seen: float  # until when on the wall its times were looked at
-    owed: float | None = None  # the first of its times that has come, and of which nothing was heard yet
-    since: float = 0.0  # of the machine, when that came
+    may_after: float  # on the wall: a run may begin for a time that comes later
+    must_after: float  # and it has to, or somebody is told, for one later than this
+    since: float | None = None  # of the machine, when one came for which it has to
     due: bool = False  # a run may begin
 
 
@@ -76,10 +119,9 @@ class Timetable:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._wall = _Wall(world)
         self._planned: dict[str, _Planned] = {}
-        self.began: dict[str, float] = {}  # when the newest run of each app did
-        self._wall = 0.0
-        self._vague_until = 0.0  # the clock was set far back: times until then may be passed over
+        self.began: dict[str, float] = {}  # when the newest run of each app did, or was given up
 
     def look(self, everyone: dict[str, Supervised]) -> None:
         """Look at what has become of the times that have come."""
@@ -96,48 +138,46 @@ class Timetable:
         }
         if not timed and not self._planned:
             return
-        wall, now = self._wall_now(), self._world.machine.now
-        if wall < self._wall - BACK:
-            self._vague_until = now + SLEEP + SLACK
-        self._wall = wall
+        self._wall.look()
         for name in [each for each in self._planned if each not in timed]:
             del self._planned[name]
         for name, expression in timed.items():
             planned = self._planned.get(name)
             if planned is None or planned.expression != expression:
-                planned = self._planned[name] = _Planned(expression, wall)
-            self._note(planned, wall, now)
+                planned = self._planned[name] = _Planned(expression, self._wall.now, self._wall.now)
+            self._note(planned)
 
-    def _wall_now(self) -> float:
-        machine = self._world.machine
-        return EPOCH + machine.now + machine.suspended + machine.set_by
-
-    def _note(self, planned: _Planned, wall: float, now: float) -> None:
-        if wall < planned.seen - BACK:
-            planned.seen = wall
-        vague = now < self._vague_until
-        if vague:
-            planned.owed = None
-        if wall <= planned.seen:
-            return
-        found = newest_time(planned.expression, planned.seen, wall, self._world.machine)
-        planned.seen = wall
-        if found is not None:
-            planned.due = True
-            if planned.owed is None and not vague:
-                planned.owed, planned.since = found, now
+    def _note(self, planned: _Planned) -> None:
+        """Take note of the times of one schedule that have come."""
+        wall, machine = self._wall, self._world.machine
+        if wall.is_set_back:
+            planned.may_after = min(planned.may_after, wall.now)
+        if wall.is_seen:
+            planned.must_after = min(planned.must_after, wall.highest)
+        found = newest_time(planned.expression, planned.may_after, wall.now, machine)
+        planned.due |= found is not None
+        if found is None or found <= planned.must_after:  # or the clock was set to before it
+            planned.since = None
+        elif planned.since is None:
+            planned.since = machine.now
 
     def _is_kept(self, name: str, app: App, planned: _Planned) -> None:
         """Look whether a time that has come was forgotten."""
-        now = self._world.machine.now
-        if self._world.truth.stands_until + SLEEP + SLACK > now:
-            planned.since = max(planned.since, now)
-        if planned.owed is None or now - planned.since <= SLACK:
+        if planned.since is None:
             return
-        passed_over = app.starts_at is not None and app.starts_at > planned.owed + SLACK
-        if passed_over or (now - planned.since > SLEEP + SLACK and app.state is not State.WAITING):
-            at = datetime.fromtimestamp(planned.owed, self._world.machine.zone)
-            seen = f"{name} of {at:%H:%M} is {app.state.value}: {app.reason}"
+        machine = self._world.machine
+        if _stands(self._world):
+            planned.since = machine.now
+        late = machine.now - planned.since
+        if late <= SLACK:
+            return
+        at = newest_time(planned.expression, planned.must_after, self._wall.now, machine)
+        assert at is not None, "it has come"
+        passed_over = app.starts_at is not None and app.starts_at > at
+        is_to_come = app.state in TO_COME and app.starts_at is None
+        if passed_over or (late > SLEEP + SLACK and not is_to_come):
+            clock = f"{datetime.fromtimestamp(at, machine.zone):%H:%M}"
+            seen = f"{name} of {clock} is {app.state.value}: {app.reason}"
             raise Broken("a scheduled run begins on time, or is said to be left out", seen)
 
     def is_due(self, name: str) -> bool:
@@ -147,17 +187,22 @@ class Timetable:
         return planned is None or planned.due
 
     def begun(self, name: str) -> None:
-        """Know that a run has begun."""
+        """Know that a run has begun, or that it was given up, which somebody was told."""
         self.began[name] = self._world.machine.now
-        if name in self._planned:
-            self._planned[name].owed, self._planned[name].due = None, False
+        self._use_up(name, due=False)
 
     def left_out(self, name: str, waits: bool) -> None:
-        """Know that somebody was told what is left out: all until now, if the app `waits` then."""
+        """Know that somebody was told what is left out; what `waits` then waits for its next time."""
+        self._use_up(name, due=not waits)
+
+    def _use_up(self, name: str, due: bool) -> None:
+        """Know what became of all times until now, and whether a run is `due` still if it was."""
         self._follow(self._world.promises.everyone())
-        if name in self._planned:
-            self._planned[name].owed = None
-            self._planned[name].due &= not waits
+        planned = self._planned.get(name)
+        if planned is not None:
+            planned.may_after = max(planned.may_after, self._wall.now)
+            planned.must_after = max(planned.must_after, self._wall.now)
+            planned.since, planned.due = None, planned.due and due
 
     def renamed(self, old: str, new: str) -> None:
         """Know that an app has another name."""
@@ -170,9 +215,12 @@ class Timetable:
         self._planned.clear()
 
     def a_manager_came(self) -> None:
-        """Know that it can't tell whether the clock was set back before."""
+        """Know that this one can't tell whether the clock was set back before, and owes nothing yet."""
+        self._wall.nobody_looked()
         for planned in self._planned.values():
-            planned.seen = min(planned.seen, self._wall_now())
+            planned.may_after = min(planned.may_after, self._wall.now)
+            planned.must_after = min(planned.must_after, self._wall.now)
+            planned.since = None
 
     def a_manager_went(self, waiting: set[str]) -> None:
         """Know that what did not wait for its time, or for what it needs, is asked anew by the next one."""

@@ -159,6 +159,8 @@ class Upkeep:
             if not self.timetable.is_due(told.app):
                 raise Broken("a scheduled run has its time", f"{told.app}: {told.reason}")
             truth.excuse(told.app)
+        elif told.new == State.FAILED.value:
+            self.timetable.begun(told.app)
         elif told.reason == WAITS_AGAIN:
             truth.tries.pop(told.app, None)
 
