@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from procman.core.app import State
 from procman.core.config import AppConfig, CheckKind, Config, PortPolicy, Reload
-from procman.core.identity import MARKER
 from procman.core.health import CONFIRM
+from procman.core.identity import MARKER
 from procman.core.order import with_dependencies
 from procman.core.plan import make_plan
 from procman.host.base import SpawnError
@@ -38,7 +38,7 @@ class Condition:
     good_since: float | None = None
     was_good: bool = False  # or may have been: nobody could tell
     since: float = -math.inf  # when it became as it is now
-    steady_since: float = math.inf  # since when it is not bad, but for moments that no two checks need have met
+    steady_since: float = math.inf  # not bad since, but for moments that no two checks need have met
 
     def good_for(self, now: float) -> float:
         """Return for how many seconds it has been good by now, without a break."""
