@@ -355,6 +355,9 @@ class Machine:
     # sockets
 
     def _listen(self, process: Process, spec: Listen) -> None:
+        if spec.port == PORT and "PORT" not in process.environment:  # of a file that was half written
+            self.end(process, Ended(1, None))
+            return
         port = spec.port if spec.port != PORT else int(process.environment["PORT"])
         while self._is_taken(spec.address, port):
             if spec.taken is Taken.EXIT:
