@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -190,13 +192,29 @@ def test_what_was_forked_before_is_moved_too_and_found_from_elsewhere(project: s
     with subprocess.Popen(["sh", "-c", "(sleep 1000 & wait) & sleep 1000"], start_new_session=True) as shell:
         soon(lambda: any(map(procfs.children, procfs.children(shell.pid))))
         cgroups.enter(marker, shell.pid)
-        soon(lambda: len(cgroups.members(marker, [])) == 4)
+        cgroups.close()
+        assert len(cgroups.members(marker, [])) == 4
         elsewhere = Cgroups()
         elsewhere.__dict__["base"] = "/in/another/terminal"
         leader = procfs.stat(shell.pid)
         assert leader is not None
         assert len(elsewhere.members(marker, [leader])) == 3
         assert shell.pid in cgroups.kill(marker)
+    soon(lambda: not cgroups.members(marker, []))
+    cgroups.remove(marker)
+    cgroups.close()
+
+
+def test_a_run_that_is_still_moved_is_not_killed_unlisted(project: str) -> None:
+    cgroups, may_go_on = Cgroups(), threading.Event()
+    cgroups._do(partial(may_go_on.wait, PATIENCE_S))
+    marker = f"{project}web:1"
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as sleeper:
+        cgroups.enter(marker, sleeper.pid)
+        assert cgroups.kill(marker) == set()
+        may_go_on.set()
+        cgroups.close()
+        assert cgroups.kill(marker) == {sleeper.pid}
     soon(lambda: not cgroups.members(marker, []))
     cgroups.remove(marker)
     cgroups.close()

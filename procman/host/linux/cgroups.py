@@ -46,6 +46,7 @@ class Cgroups:
         """Begin; `later` calls back at the end of the present turn of the loop."""
         self._later = later
         self._folders: dict[str, str] = {}  # of runs, by marker
+        self._entering: set[str] = set()  # runs that are not inside yet
         self._swept: set[str] = set()  # folders of projects that hold nothing of a dead manager's any more
         self._work: deque[Callable[[], None]] = deque()
         self._is_working = False
@@ -75,7 +76,12 @@ class Cgroups:
         if project not in self._swept:
             self._swept.add(project)
             self._do(partial(_remove, *(f"{project}/{left}" for left in _runs_in(project))))
-        self._do(partial(_gather, folder, pid))
+        self._entering.add(marker)
+        self._do(partial(self._let_in, marker, folder, pid))
+
+    def _let_in(self, marker: str, folder: str, pid: int) -> None:
+        _gather(folder, pid)
+        self._entering.discard(marker)
 
     def members(self, marker: str, found: Sequence[Stat]) -> list[Stat]:
         """Return the living processes in the run's cgroup, without those that were `found` already."""
@@ -96,10 +102,11 @@ class Cgroups:
     def kill(self, marker: str) -> set[int]:
         """Kill all that is in the run's cgroup, and all that it forks meanwhile; return whom that reached.
 
-        Nobody before Linux 5.14, and nobody if we would be among them.
+        Nobody before Linux 5.14, and nobody if we would be among them. Nor is anybody before all of the run
+        are inside: who came in just before the blow would be killed, and not be listed.
         """
         folder, own = self._folders.get(marker), self._folder(procfs.cgroup(os.getpid()))
-        if folder is None or f"{own}/".startswith(f"{folder}/"):
+        if folder is None or marker in self._entering or f"{own}/".startswith(f"{folder}/"):
             return set()
         pids = _pids(folder)
         return pids if _write(f"{folder}/cgroup.kill", 1) else set()
