@@ -92,7 +92,8 @@ def main(arguments: list[str]) -> int:
         if claimed is None:
             _say(ready, {"busy": True})
             return SERVICE_BUSY if is_service else 0
-        Path(home, "run").mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # it is being deleted, and will be made anew
+            Path(home, "run").mkdir(mode=0o700, parents=True, exist_ok=True)
         _leave_schema(Path(home))
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the loop has it: asyncio's way loads `inspect`
         asyncio.run(_manage(config, digest, options, claimed, ready))

@@ -38,7 +38,8 @@ from procman.control.watching import Call
 if TYPE_CHECKING:
     from procman.control.pipes import PipeServer
 
-Upgrade = Callable[[socket.socket | None], Awaitable[str]]  # replaces this process, or returns why it can't
+# Replaces this process, with the socket that it listens on then; or returns why it can't.
+Upgrade = Callable[[Callable[[], socket.socket | None]], Awaitable[str]]
 Incoming = asyncio.Queue[Keys | Resize]
 READ_TIMEOUT = 5.0  # seconds for a whole request: a client has it ready when it connects
 BUFFER_LIMIT = 1 << 20  # bytes of frames that wait for a slow client; 5,000 transitions
@@ -158,8 +159,9 @@ class Server:
         Raises:
             OSError: the socket can't be made.
         """
-        self.retire()
         listener = None if sys.platform == "win32" else endpoint.listen(self._home)
+        self.retire()
+        self._listener = listener
         self._renewing = asyncio.create_task(self.start(listener))
 
     def retire(self) -> None:
@@ -277,7 +279,7 @@ class Server:
         """Become the installed version, and never return; or say why that can't be."""
         if self._upgrade is None or self._engine.closing:
             return error(Code.FAILED, STOPPING, "the manager is stopping")
-        problem = await self._upgrade(self._listener)
+        problem = await self._upgrade(lambda: self._listener)  # which may be another one by then
         hint = "the running version goes on; nothing has changed for any app"
         return error(Code.FAILED, "not upgraded", problem, hint)
 

@@ -47,16 +47,22 @@ class Upgrade:
         self._home = home
         self._before = before
 
-    async def replace(self, listener: socket.socket | None) -> str:
-        """Become the installed version and never return; or return why that can't be."""
-        if listener is None:
+    async def replace(self, listener: Callable[[], socket.socket | None]) -> str:
+        """Become the installed version and never return; or return why that can't be.
+
+        Args:
+            listener: returns the listening socket, which is made anew with the state folder.
+        """
+        if listener() is None:
             return "this system can't replace a running program: `procman down` and `procman up` do it"
         problem = await self._try()
         if problem is not None:
             return problem
         if self._engine.closing:
             return "the manager is stopping"
-        lock, connections = self._claimed.pass_on(), listener.fileno()
+        door = listener()
+        assert door is not None, "it was there"
+        lock, connections = self._claimed.pass_on(), door.fileno()
         options = {
             "--file": self._file,
             "--home": self._home,

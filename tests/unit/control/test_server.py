@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine
@@ -394,6 +395,27 @@ def test_a_command_of_another_version_is_told_of_upgrade_which_answers_it(tmp_pa
         return "it is only a test"
 
     play(tmp_path, scenario, upgrade=refuse)
+
+
+def test_an_upgrade_gets_a_socket_that_is_open_when_its_trial_is_over(tmp_path: Path) -> None:
+    home, open_after = tmp_path / "home", list[bool]()
+
+    async def scenario() -> None:
+        async def upgrade(listener: Callable[[], socket.socket]) -> str:
+            shutil.rmtree(home)
+            with pytest.raises(OSError, match="No such file"):
+                running.renew()
+            open_after.append(listener().fileno() >= 0)
+            endpoint.prepare_home(str(home))
+            running.renew()
+            open_after.append(listener().fileno() >= 0)
+            return "it is only a test"
+
+        async with serving(home, FakeEngine(), upgrade=upgrade) as running:
+            assert (await request(home, "upgrade"))[-1]["kind"] == "not upgraded"
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+    assert open_after == [True, True]
 
 
 def test_many_patterns_at_once_are_refused(tmp_path: Path) -> None:
