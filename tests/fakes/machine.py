@@ -6,6 +6,7 @@ in every run. `FakeHost` is how a manager sees it; a second `FakeHost` is that m
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -280,7 +281,8 @@ class Machine:
 
     def _write(self, process: Process, text: bytes) -> None:
         if process.outputs:
-            os.write(process.outputs[0], text)
+            with contextlib.suppress(OSError):  # its terminal went with the manager, and it hangs
+                os.write(process.outputs[0], text)
 
     def end(self, process: Process, end: Ended) -> None:
         """End a process now."""
