@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,28 @@ def test_a_log_that_grows_says_nothing_until_it_is_closed(real: World, project: 
         real.world.pass_time(0.2)
         assert told == []
     real.until(lambda: told == ["src/b.js"])
+    handle.cancel()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+def test_where_notices_cannot_be_read_it_is_looked(
+    real: World, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_watch, "LOOK_EVERY", 0.05)
+    told, handle = watch(real, project)
+    read, refused = os.read, list[int]()
+
+    def fail(descriptor: int, most: int) -> bytes:
+        if os.readlink(f"/proc/self/fd/{descriptor}") != "anon_inode:inotify":
+            return read(descriptor, most)
+        refused.append(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "read", fail)
+    (project / "src/b.js").write_text("22")
+    real.until(lambda: bool(refused))
+    (project / "src/deep/a.js").write_text("333")
+    real.until(lambda: "src/deep/a.js" in told)
     handle.cancel()
 
 

@@ -96,12 +96,14 @@ class Inotify:
         return [entry.path for _, others in folders(folder, enters) for entry in others]
 
     def _read(self) -> None:
+        changed: dict[str, None] = {}
+        at, over = 0, False
         try:
             found = os.read(self._descriptor, BUFFER)
         except BlockingIOError:
             return
-        changed: dict[str, None] = {}
-        at, over = 0, False
+        except OSError:  # what there is to read would wake us again at once, and for ever
+            found, over = b"", True
         while at < len(found):
             number, mask, _, length = EVENT.unpack_from(found, at)
             at += EVENT.size
