@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -205,16 +206,27 @@ def test_what_was_forked_before_is_moved_too_and_found_from_elsewhere(project: s
     cgroups.close()
 
 
+@contextmanager
+def sleeping() -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process that does nothing, and end it if nobody else has."""
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_run_that_is_still_moved_is_not_killed_unlisted(project: str) -> None:
-    cgroups, may_go_on = Cgroups(), threading.Event()
-    cgroups._do(partial(may_go_on.wait, PATIENCE_S))
-    marker = f"{project}web:1"
-    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as sleeper:
-        cgroups.enter(marker, sleeper.pid)
+    cgroups, may_go_on, marker = Cgroups(), threading.Event(), f"{project}web:1"
+    with sleeping() as inside, sleeping() as outside:
+        cgroups.enter(marker, inside.pid)
+        cgroups.close()
+        cgroups._do(partial(may_go_on.wait, PATIENCE_S))
+        cgroups.enter(marker, outside.pid)
         assert cgroups.kill(marker) == set()
         may_go_on.set()
         cgroups.close()
-        assert cgroups.kill(marker) == {sleeper.pid}
+        assert cgroups.kill(marker) == {inside.pid, outside.pid}
     soon(lambda: not cgroups.members(marker, []))
     cgroups.remove(marker)
     cgroups.close()
