@@ -6,7 +6,7 @@ in every run. `FakeHost` is how a manager sees it; a second `FakeHost` is that m
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import heapq
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -281,8 +281,11 @@ class Machine:
 
     def _write(self, process: Process, text: bytes) -> None:
         if process.outputs:
-            with contextlib.suppress(OSError):  # its terminal went with the manager, and it hangs
+            try:
                 os.write(process.outputs[0], text)
+            except OSError as error:
+                if error.errno != errno.EIO:  # its terminal went with the manager, and it hangs
+                    raise
 
     def end(self, process: Process, end: Ended) -> None:
         """End a process now."""
