@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +14,14 @@ if sys.platform == "win32":
     pytest.skip("the socket is a file here", allow_module_level=True)
 
 from procman.control.ask import Lost, NotRunning, ask_status
-from procman.control.endpoint import SOCKET
+from procman.control.endpoint import listen
 
 
 @contextmanager
 def hanging_up(home: Path, *, listens_on: bool) -> Iterator[None]:
     """Have somebody listen who takes one question and hangs up, for good or to be asked again."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(home / SOCKET))
-        listener.listen()
+    with listen(str(home)) as listener:
+        listener.setblocking(True)
 
         def take() -> None:
             connection, _ = listener.accept()
