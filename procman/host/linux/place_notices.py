@@ -64,15 +64,15 @@ class PlaceNotices:
                 inotify.call("inotify_rm_watch", self._descriptor, number)
         self.work, self._watched = True, watched
 
-    def _do_without(self) -> None:
-        self.work, self._retry_at = False, self._loop.time() + ARM_AGAIN_AFTER
-
     def close(self) -> None:
         """Notice nothing any more."""
         if self._descriptor >= 0:
             self._loop.remove_reader(self._descriptor)
             os.close(self._descriptor)
         self._descriptor, self._watched = -1, {}
+
+    def _do_without(self) -> None:
+        self.work, self._retry_at = False, self._loop.time() + ARM_AGAIN_AFTER
 
     def _watch_all(self, places: Mapping[Place, frozenset[str]]) -> dict[int, frozenset[str] | None]:
         if self._descriptor < 0 and places:

@@ -55,11 +55,14 @@ class Readiness:
         ready = self._epoll.poll(0, MOST_AT_A_TIME)
         for descriptor, callback in [(each, self._callbacks.get(each)) for each, _ in ready]:
             # One before it may have closed the descriptor, and its number may be that of another one by now.
-            if callback is None or self._callbacks.get(descriptor) is not callback:
-                if descriptor not in self._callbacks:
-                    self._let_go(descriptor)
-                continue
-            try:
-                callback()
-            except Exception as error:  # as the loop does: the others are not to suffer for it
-                self._loop.call_exception_handler({"message": f"{callback!r} failed", "exception": error})
+            wanted = self._callbacks.get(descriptor)
+            if wanted is None:
+                self._let_go(descriptor)
+            elif wanted is callback:
+                self._call(callback)
+
+    def _call(self, callback: Callable[[], object]) -> None:
+        try:
+            callback()
+        except Exception as error:  # as the loop does: the others are not to suffer for it
+            self._loop.call_exception_handler({"message": f"{callback!r} failed", "exception": error})
