@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -37,10 +38,16 @@ def move(home: Path) -> None:
     home.rename(home.with_name("elsewhere"))
 
 
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
+
+
 def swap(home: Path) -> None:
-    """Put an empty folder in its place at once."""
-    move(home)
-    home.mkdir()
+    """Put an empty folder in its place, in one step: between two the manager may have made one itself."""
+    empty = home.with_name("elsewhere")
+    empty.mkdir()
+    exchange = ctypes.CDLL(None, use_errno=True).renameat2
+    failed = exchange(AT_FDCWD, os.fsencode(home), AT_FDCWD, os.fsencode(empty), RENAME_EXCHANGE)
+    assert not failed, os.strerror(ctypes.get_errno())
 
 
 WAYS: list[Callable[[Path], None]] = [delete, empty, move, swap]
