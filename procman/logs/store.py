@@ -231,7 +231,7 @@ class Store:
             if self._room() <= 0:
                 self._rotate()
             return
-        gone = self._size - (log or 0)
+        gone = self._size - (self._places[0].size() or 0)  # it may have gone between the two looks
         self._rotate()
         if gone > 0:
             self.note(f"procman: {gone:,} bytes of this log were taken away here by somebody else")

@@ -79,7 +79,7 @@ def test_a_log_that_is_deleted_is_noticed_and_gone_on_with(project: Project, wha
     lines = project.until(lambda: found if len(found := project.lines("web")) > 500 else None, "new lines")
 
     match = TAKEN.fullmatch(lines[0])
-    assert match
+    assert match, lines[:3]
     kept = counted(lines)
     assert kept == list(range(kept[0], kept[-1] + 1))
     taken = "".join(f"line {number} of its output\n" for number in range(kept[0]))

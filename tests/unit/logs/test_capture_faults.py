@@ -180,6 +180,23 @@ def test_what_is_taken_away_under_it_is_made_anew_at_once_and_said(bench: Bench,
         assert found[1].continues, "its beginning is gone, and it says so"
 
 
+def test_what_is_taken_away_between_two_looks_at_it_is_said_too(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.begin(1)
+    bench.print(b"begins one\n")
+    looked = os.lstat
+
+    def look(path: str) -> os.stat_result:
+        if path.endswith("000001.index") and bench.logs.exists():  # the text was there a moment ago
+            bench.logs.rename(bench.logs.with_name("elsewhere"))
+        return looked(path)
+
+    monkeypatch.setattr(os, "lstat", look)
+    bench.print(b"two\n")
+    assert bench.texts() == [TAKEN.encode(), b"two"]
+
+
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("suffix", [".log", ".index"])
 @pytest.mark.parametrize("planted", ["symlink", "dangling symlink", "pipe"])
